@@ -1,0 +1,91 @@
+//! Clocks, resolver, tasks and randomness of a Linux process.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+
+use super::net::LinuxNet;
+use crate::clock::{Clock, Instant, Sleep, UnixTime};
+use crate::net::BoxFuture;
+use crate::{Crypto, Entropy, Platform, Resolver, Spawn, Task};
+
+/// The door of this process.
+///
+/// Must be called within a tokio runtime. Errs when the operating system gives no random bytes.
+pub fn platform() -> io::Result<Platform> {
+    let clock: Arc<dyn Clock> = Arc::new(LinuxClock { start: tokio::time::Instant::now() });
+    Ok(Platform {
+        net: Arc::new(LinuxNet),
+        resolver: Arc::new(SystemResolver),
+        crypto: Crypto::new(Arc::new(provider()), clock.clone()),
+        clock,
+        entropy: os_entropy()?,
+        spawn: Arc::new(TokioSpawn),
+    })
+}
+
+/// ring with X25519 alone, for the reason that [`Crypto`] gives.
+fn provider() -> CryptoProvider {
+    CryptoProvider { kx_groups: vec![ring::kx_group::X25519], ..ring::default_provider() }
+}
+
+fn os_entropy() -> io::Result<Entropy> {
+    let mut key = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(Entropy::from_key(key))
+}
+
+#[derive(Debug)]
+struct LinuxClock {
+    start: tokio::time::Instant,
+}
+
+impl Clock for LinuxClock {
+    fn now(&self) -> Instant {
+        Instant::from_start(self.start.elapsed())
+    }
+
+    fn unix(&self) -> UnixTime {
+        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        UnixTime::from_epoch(since_epoch.unwrap_or_default())
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Sleep {
+        tokio::time::sleep_until(self.start + deadline.since_start())
+    }
+}
+
+/// The system's resolver (`getaddrinfo`), on tokio's blocking threads.
+#[derive(Debug)]
+struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve<'a>(&'a self, name: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            if let Ok(ip) = name.parse() {
+                return Ok(vec![ip]);
+            }
+            let mut addrs: Vec<IpAddr> = tokio::net::lookup_host((name, 0)).await?.map(|addr| addr.ip()).collect();
+            addrs.dedup();
+            if addrs.is_empty() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, format!("{name} has no address")));
+            }
+            Ok(addrs)
+        })
+    }
+}
+
+/// The current tokio runtime; tasks end with the process.
+#[derive(Debug)]
+struct TokioSpawn;
+
+impl Spawn for TokioSpawn {
+    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
+        Task::new(tokio::spawn(future).abort_handle())
+    }
+}

@@ -1,0 +1,3 @@
+//! Wavetank's data plane: a sidecar and gateway proxy that is configured by Envoy's xDS v3 and nothing else.
+
+pub mod record;

@@ -148,6 +148,7 @@ pub struct Attempt {
     /// Endpoint picked; `None` when there was none to pick, or a breaker refused first.
     pub endpoint: Option<SocketAddr>,
     /// When the attempt began.
+    #[serde(serialize_with = "as_nanos")]
     pub start: Instant,
     /// From its start to its response head or its failure.
     pub duration: Duration,
@@ -196,6 +197,7 @@ pub struct Record {
     /// Side of the workload.
     pub direction: Direction,
     /// When the first byte of the request (or the connection) came.
+    #[serde(serialize_with = "as_nanos")]
     pub start: Instant,
     /// Until the last byte was done with.
     pub duration: Duration,
@@ -243,4 +245,9 @@ impl Record {
     pub fn upstream(&self) -> Option<&Leg> {
         self.attempts.iter().rev().find_map(|attempt| attempt.upstream.as_ref())
     }
+}
+
+/// A moment as whole nanoseconds since the host's start.
+fn as_nanos<S: serde::Serializer>(moment: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(moment.since_start().as_nanos()).unwrap_or(u64::MAX))
 }

@@ -1,3 +1,4 @@
 //! Wavetank's data plane: a sidecar and gateway proxy that is configured by Envoy's xDS v3 and nothing else.
 
 pub mod record;
+pub mod snapshot;

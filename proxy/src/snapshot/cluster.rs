@@ -1,0 +1,124 @@
+//! Clusters, their endpoints, balancers and breakers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tls::TransportSocket;
+use crate::record::Provenance;
+
+/// `envoy.config.cluster.v3.Cluster`.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Name, unique in a proxy.
+    pub name: Arc<str>,
+    /// Where endpoints come from.
+    pub discovery: Discovery,
+    /// How one is picked.
+    pub balancer: Balancer,
+    /// TCP and TLS set-up together; Envoy's default is 5 s.
+    pub connect_timeout: Duration,
+    /// Limits of the default priority.
+    pub breakers: Breakers,
+    /// A connection serves this many requests; `None`: no limit.
+    pub requests_per_connection_max: Option<u32>,
+    /// Idle pooled connections are closed after this; `None`: 1 h; zero: never.
+    pub idle_timeout: Option<Duration>,
+    /// What is spoken to endpoints.
+    pub protocol: UpstreamProtocol,
+    /// Chosen by endpoint metadata; first match wins.
+    pub transport_socket_matches: Vec<TransportSocketMatch>,
+    /// When none matches.
+    pub transport_socket: TransportSocket,
+    /// Below this share of healthy endpoints, in percent, all are used.
+    pub panic_threshold_percent: f64,
+    /// Local address of connections to endpoints (`upstream_bind_config`).
+    pub source: Option<std::net::IpAddr>,
+    /// Line that brought the cluster.
+    pub provenance: Option<Provenance>,
+}
+
+/// Cluster type.
+#[derive(Debug, Clone)]
+pub enum Discovery {
+    /// Endpoints written in the cluster.
+    Static(Arc<Assignment>),
+    /// By this EDS service name, from EDS.
+    Eds(Arc<str>),
+    /// The connection's original destination.
+    OriginalDst,
+    /// Host names, looked up.
+    StrictDns(Vec<(Arc<str>, u16)>),
+}
+
+/// `ClusterLoadAssignment`, flattened: localities in order, their endpoints in order.
+#[derive(Debug, Clone, Default)]
+pub struct Assignment {
+    /// All endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// `LbEndpoint`.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Address.
+    pub address: SocketAddr,
+    /// False: `UNHEALTHY`, `DRAINING` or `TIMEOUT`.
+    pub healthy: bool,
+    /// Relative weight; at least 1.
+    pub weight: u32,
+    /// `envoy.transport_socket_match` metadata.
+    pub transport_socket_match: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+/// `transport_socket_matches[]`.
+#[derive(Debug, Clone)]
+pub struct TransportSocketMatch {
+    /// Name.
+    pub name: Arc<str>,
+    /// All must be equal in the endpoint's metadata; empty matches every endpoint.
+    pub metadata: BTreeMap<Arc<str>, Arc<str>>,
+    /// Used then.
+    pub socket: TransportSocket,
+}
+
+/// `lb_policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balancer {
+    /// In turn, by weight.
+    RoundRobin,
+    /// The less busy of `choices` drawn at random; Envoy: 2.
+    LeastRequest {
+        /// At least 2.
+        choices: u32,
+    },
+    /// At random.
+    Random,
+    /// `CLUSTER_PROVIDED`: the cluster type picks.
+    Provided,
+}
+
+/// `CircuitBreakers.Thresholds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breakers {
+    /// Envoy: 1024.
+    pub connections_max: u32,
+    /// Envoy: 1024.
+    pub pending_requests_max: u32,
+    /// Envoy: 1024.
+    pub requests_max: u32,
+    /// Envoy: 3.
+    pub retries_max: u32,
+}
+
+/// Protocol to endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge, or by ALPN.
+    Http2,
+    /// What the caller spoke.
+    SameAsDownstream,
+}

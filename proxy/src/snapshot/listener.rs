@@ -1,0 +1,215 @@
+//! Listeners, filter chains, and what a chain does with a connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::route::RouteConfig;
+use super::tls::DownstreamTls;
+use crate::record::{Direction, Provenance};
+
+/// `envoy.config.listener.v3.Listener`.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    /// Name, unique in a proxy.
+    pub name: Arc<str>,
+    /// Address to bind; for a listener that does not bind, the original destination it serves.
+    pub address: SocketAddr,
+    /// False: takes over connections from another listener by original destination only.
+    pub bind_to_port: bool,
+    /// Hands a redirected connection to the listener of its original destination
+    /// (exact address first, then the wildcard address of that port).
+    pub use_original_dst: bool,
+    /// Reads the first bytes for SNI, ALPN and whether they are TLS at all.
+    pub inspect_tls: bool,
+    /// Reads the first bytes for HTTP.
+    pub inspect_http: bool,
+    /// Bound on the inspection; `None` is Envoy's 15 s.
+    pub inspect_timeout: Option<Duration>,
+    /// When the time is up: go on with what is known (true) or close (false).
+    pub continue_on_inspect_timeout: bool,
+    /// Side of the workload, from `traffic_direction`; a listener without one is a gateway's.
+    pub direction: Direction,
+    /// In the order given; the most specific match wins, not the first.
+    pub filter_chains: Vec<FilterChain>,
+    /// When no chain matches; `None`: the connection is closed.
+    pub default_filter_chain: Option<FilterChain>,
+    /// Line that brought the listener.
+    pub provenance: Option<Provenance>,
+}
+
+/// `FilterChain`.
+#[derive(Debug, Clone)]
+pub struct FilterChain {
+    /// Name; may be empty.
+    pub name: Arc<str>,
+    /// What a connection must be for this chain.
+    pub matches: FilterChainMatch,
+    /// TLS termination; `None` leaves the bytes as they are.
+    pub tls: Option<Arc<DownstreamTls>>,
+    /// What happens to the connection.
+    pub handler: Handler,
+}
+
+/// `FilterChainMatch`. An empty list or `None` matches anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FilterChainMatch {
+    /// Original destination port.
+    pub destination_port: Option<u16>,
+    /// Original destination address, as prefixes.
+    pub prefix_ranges: Vec<Cidr>,
+    /// SNI: exact names and `*.suffix`, lower case.
+    pub server_names: Vec<Arc<str>>,
+    /// `tls` or `raw_buffer`; `None` matches both.
+    pub transport_protocol: Option<TransportProtocol>,
+    /// ALPN, or `http/1.1`, `h2c` as found by the HTTP inspector.
+    pub application_protocols: Vec<Arc<str>>,
+    /// The peer's address, as prefixes.
+    pub source_prefix_ranges: Vec<Cidr>,
+}
+
+/// What the first bytes were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportProtocol {
+    /// A TLS ClientHello.
+    Tls,
+    /// Anything else.
+    RawBuffer,
+}
+
+/// An address prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr {
+    /// Any address in the range.
+    pub address: IpAddr,
+    /// Leading bits that count: 0–32 for IPv4, 0–128 for IPv6.
+    pub prefix_len: u8,
+}
+
+/// The terminal network filter of a chain.
+#[derive(Debug, Clone)]
+pub enum Handler {
+    /// `envoy.filters.network.http_connection_manager`.
+    Http(Arc<HttpManager>),
+    /// `envoy.filters.network.tcp_proxy`.
+    Tcp(Arc<TcpProxy>),
+}
+
+/// `HttpConnectionManager`.
+#[derive(Debug, Clone)]
+pub struct HttpManager {
+    /// Statistics prefix.
+    pub stat_prefix: Arc<str>,
+    /// Where routes come from.
+    pub routes: RouteSource,
+    /// Which codec.
+    pub codec: Codec,
+    /// `server` response header; Envoy's default is `envoy`.
+    pub server_name: Arc<str>,
+    /// What happens to a `server` header of the upstream's.
+    pub server_header: ServerHeader,
+    /// True at the edge: the peer's address is the client's, and its claims are not believed.
+    pub use_remote_address: bool,
+    /// Trusted hops of `x-forwarded-for`, counted from the right.
+    pub xff_trusted_hops: u32,
+    /// Peers whose `x-envoy-*` headers are believed (`internal_address_config`).
+    pub internal_addresses: Vec<Cidr>,
+    /// Makes an `x-request-id` where there is none.
+    pub generate_request_id: bool,
+    /// Keeps a client's `x-request-id` also at the edge.
+    pub preserve_external_request_id: bool,
+    /// Sends `x-request-id` on the response too.
+    pub always_set_request_id_in_response: bool,
+    /// `x-forwarded-client-cert`.
+    pub forward_client_cert: ForwardClientCert,
+    /// Fields of the certificate in `x-forwarded-client-cert` beside By and Hash.
+    pub client_cert_details: ClientCertDetails,
+    /// Removes dot segments from paths.
+    pub normalize_path: bool,
+    /// Joins runs of slashes in paths.
+    pub merge_slashes: bool,
+    /// Downstream connection without a request is closed after this; `None`: 1 h; zero: never.
+    pub idle_timeout: Option<Duration>,
+    /// A stream without progress ends after this; `None`: 5 min; zero: never.
+    pub stream_idle_timeout: Option<Duration>,
+    /// A whole request must be received within this; `None`: no bound.
+    pub request_timeout: Option<Duration>,
+    /// `upgrade` tokens let through, lower case, e.g. `websocket`.
+    pub upgrades: Vec<Arc<str>>,
+    /// HTTP filters before the router, in order. Names of filters that do nothing here are not kept.
+    pub filters: Vec<HttpFilter>,
+}
+
+/// An HTTP filter before the router. Kinds are added as the proxy learns them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HttpFilter {}
+
+/// Where an HTTP connection manager finds its routes.
+#[derive(Debug, Clone)]
+pub enum RouteSource {
+    /// By this name, from RDS.
+    Rds(Arc<str>),
+    /// Written in the listener.
+    Inline(Arc<RouteConfig>),
+}
+
+/// Codec of the downstream side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// By ALPN, else by the HTTP/2 preface.
+    Auto,
+    /// HTTP/1 only.
+    Http1,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// `server_header_transformation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerHeader {
+    /// Ours replaces the upstream's.
+    Overwrite,
+    /// Ours where the upstream sent none.
+    AppendIfAbsent,
+    /// The upstream's, or none.
+    PassThrough,
+}
+
+/// `forward_client_cert_details`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardClientCert {
+    /// Remove the header.
+    Sanitize,
+    /// Keep it on mTLS connections.
+    ForwardOnly,
+    /// Keep it and append ours, on mTLS connections.
+    AppendForward,
+    /// Replace it by ours, on mTLS connections.
+    SanitizeSet,
+    /// Keep it always.
+    AlwaysForwardOnly,
+}
+
+/// `set_current_client_cert_details`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClientCertDetails {
+    /// `Subject`.
+    pub subject: bool,
+    /// `URI` SANs.
+    pub uri: bool,
+    /// `DNS` SANs.
+    pub dns: bool,
+}
+
+/// `TcpProxy`.
+#[derive(Debug, Clone)]
+pub struct TcpProxy {
+    /// Statistics prefix.
+    pub stat_prefix: Arc<str>,
+    /// Clusters with weights; one entry when there is no split. Weights are relative.
+    pub clusters: Vec<(Arc<str>, u32)>,
+    /// Connections without bytes are closed after this; `None`: 1 h; zero: never.
+    pub idle_timeout: Option<Duration>,
+    /// Attempts to connect; at least 1.
+    pub connect_attempts_max: u32,
+}

@@ -1,0 +1,38 @@
+//! The proxy's configuration as values: what xDS said, parsed into types once, shared and never changed.
+//!
+//! A request takes the current [`Snapshot`] when its head has been read and keeps it to its end. State
+//! (pools, breakers, load-balancer positions) lives elsewhere, keyed by name, and survives a change of
+//! snapshot.
+//!
+//! Files, in the order a request meets them:
+//! - [`listener`]: listeners, filter chains and their match rules, the HTTP connection manager, TCP proxy
+//! - [`tls`]: TLS on either side, named secrets
+//! - [`route`]: route configurations, virtual hosts, routes, matchers, retry policies
+//! - [`cluster`]: clusters, endpoints, balancers, breakers
+
+pub mod cluster;
+pub mod listener;
+pub mod route;
+pub mod tls;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use cluster::{Assignment, Cluster};
+pub use listener::Listener;
+pub use route::RouteConfig;
+
+/// One consistent view of everything xDS has delivered and this proxy has accepted.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Counted up by one at every change.
+    pub version: u64,
+    /// By listener name.
+    pub listeners: BTreeMap<Arc<str>, Arc<Listener>>,
+    /// By route configuration name.
+    pub routes: BTreeMap<Arc<str>, Arc<RouteConfig>>,
+    /// By cluster name.
+    pub clusters: BTreeMap<Arc<str>, Arc<Cluster>>,
+    /// Endpoints of EDS clusters, by EDS service name.
+    pub assignments: BTreeMap<Arc<str>, Arc<Assignment>>,
+}

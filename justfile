@@ -1,0 +1,49 @@
+# The only list of commands. `just` alone prints it.
+
+set positional-arguments
+
+# Print the commands.
+default:
+    @just --list
+
+# Run one scenario: `just sim scenarios/canary.yaml`, `just sim scenario/canary.yaml` and `just sim canary` are the same.
+sim scenario *flags:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    name="$1"; shift
+    for file in "$name" "${name/#scenario\//scenarios/}" "scenarios/$name.yaml" "scenarios/$name"; do
+        if [ -e "$file" ]; then
+            exec cargo run --release --quiet -- run "$file" "$@"
+        fi
+    done
+    echo "no scenario named '$name': tried it as a path and below scenarios/" >&2
+    exit 2
+
+# Run every scenario.
+scenarios *flags:
+    cargo run --release --quiet -- run scenarios "$@"
+
+# Run every scenario twice and compare the hashes.
+verify:
+    cargo run --release --quiet -- run scenarios --verify
+
+# All tests.
+test:
+    cargo test --workspace
+
+# Format and lint, as CI does.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Speed and memory of the tank.
+bench-tank:
+    cargo run --release --quiet -p wavetank-conformance --bin bench-tank
+
+# Rewrite the goldens and generated pages; read the diff before committing it.
+bless:
+    INSTA_UPDATE=always WAVETANK_BLESS=1 cargo test --workspace
+
+# Everything CI does.
+ci:
+    .ci/run

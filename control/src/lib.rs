@@ -1,1 +1,6 @@
-//! placeholder
+//! The control plane: Istio and Kubernetes YAML in, xDS v3 out; and the mesh's certificate authority.
+//!
+//! Rooms, in the order a configuration passes them; none knows of one further down:
+//! - [`dialect`]: Istio 1.0.3 and today's Istio, and where they part
+
+pub mod dialect;

@@ -1,0 +1,265 @@
+//! The two dialects and every point where they part.
+//!
+//! Istio 1.0.3 (the release *Istio in Practice* teaches) and today's Istio give different outcomes for the
+//! same YAML. Each such divergence that reaches xDS is one function or constant here and nowhere else: the
+//! generator asks, the proxy never knows. `table` renders them all as `docs/divergences.md`.
+
+mod table;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use table::markdown;
+
+/// Which Istio a mesh behaves like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Dialect {
+    /// Istio 1.0.3; written `compat: "1.0"`.
+    V1_0,
+    /// Today's Istio; written `compat: "v1"`.
+    #[default]
+    V1,
+}
+
+/// A load balancing policy chosen when nobody asked for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultBalancer {
+    /// In turn.
+    RoundRobin,
+    /// The less busy of two drawn at random.
+    LeastRequest,
+}
+
+/// Retries that a route has without asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefaultRetries {
+    /// Tries after the first.
+    pub attempts: u32,
+    /// Envoy's `retry_on`.
+    pub retry_on: &'static str,
+}
+
+/// Circuit breaker thresholds written when a DestinationRule names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DefaultBreakers {
+    /// `max_connections`, `max_pending_requests`, `max_requests` and `max_retries` alike.
+    pub each: u32,
+    /// Envoy's `track_remaining`.
+    pub track_remaining: bool,
+}
+
+/// What a sidecar accepts on its way in when no policy says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InboundTls {
+    /// Plaintext alone.
+    Plaintext,
+    /// Mutual TLS with the mesh's identities, and plaintext.
+    Permissive,
+}
+
+/// Where a call goes whose destination no service has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownDestination {
+    /// Nowhere: no virtual host (404), or `BlackHoleCluster`.
+    Refused,
+    /// To the address it was opened to, through `PassthroughCluster`.
+    Allowed,
+}
+
+/// What a proxy does with `x-forwarded-client-cert`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForwardClientCert {
+    /// Dropped.
+    Sanitize,
+    /// The peer's subject, DNS and URI names are appended.
+    AppendForward,
+    /// Replaced by the peer's subject, DNS and URI names.
+    SanitizeSet,
+}
+
+/// Envoy's `retry_on` of every `retries:` block in 1.0.3, whatever the block says.
+pub const RETRY_ON_1_0: &str = "5xx,connect-failure,refused-stream";
+/// Envoy's `retry_on` of a v1 route without a `retryOn` of its own. `retriable-status-codes` comes with an
+/// empty list, so 503 alone is not retried.
+pub const RETRY_ON_V1: &str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes";
+/// Envoy's `retry_on` of a v1 inbound route.
+pub const INBOUND_RETRY_ON_V1: &str = "reset-before-request";
+
+impl Dialect {
+    /// Both dialects, older first.
+    pub const ALL: [Self; 2] = [Self::V1_0, Self::V1];
+
+    /// The name a user writes after `compat:`.
+    pub const fn name(self) -> &'static str {
+        self.pick("1.0", "v1")
+    }
+
+    const fn pick<T: Copy>(self, v1_0: T, v1: T) -> T {
+        match self {
+            Self::V1_0 => v1_0,
+            Self::V1 => v1,
+        }
+    }
+
+    /// Balancing of a cluster whose DestinationRule names no policy.
+    pub const fn default_balancer(self) -> DefaultBalancer {
+        self.pick(DefaultBalancer::RoundRobin, DefaultBalancer::LeastRequest)
+    }
+
+    /// Retries of an outbound or gateway route without a `retries:` block; `None`: a request is tried once.
+    pub const fn default_retries(self) -> Option<DefaultRetries> {
+        self.pick(None, Some(DefaultRetries { attempts: 2, retry_on: RETRY_ON_V1 }))
+    }
+
+    /// Retries of an inbound route; `None`: a request is tried once.
+    pub const fn inbound_retries(self) -> Option<DefaultRetries> {
+        self.pick(None, Some(DefaultRetries { attempts: 2, retry_on: INBOUND_RETRY_ON_V1 }))
+    }
+
+    /// `retry_on` of a `retries:` block: what the block asks for counts in v1 only.
+    pub fn retry_on(self, asked: Option<&str>) -> &str {
+        match (self, asked) {
+            (Self::V1_0, _) => RETRY_ON_1_0,
+            (Self::V1, Some(asked)) if !asked.is_empty() => asked,
+            (Self::V1, _) => RETRY_ON_V1,
+        }
+    }
+
+    /// Whether a retry avoids hosts that were tried before: `previous_hosts` with 5 draws.
+    pub const fn retries_avoid_previous_hosts(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Breakers of a cluster whose DestinationRule sets none; `None`: Envoy's own (1024, 1024, 1024, 3).
+    pub const fn default_breakers(self) -> Option<DefaultBreakers> {
+        self.pick(None, Some(DefaultBreakers { each: u32::MAX, track_remaining: true }))
+    }
+
+    /// `connect_timeout` of a cluster whose DestinationRule sets none.
+    pub const fn connect_timeout(self) -> Duration {
+        self.pick(Duration::from_secs(1), Duration::from_secs(10))
+    }
+
+    /// Whether a sidecar speaks mutual TLS to every endpoint that can, without a DestinationRule.
+    pub const fn auto_mtls(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// What a sidecar accepts on its way in.
+    pub const fn inbound_tls(self) -> InboundTls {
+        self.pick(InboundTls::Plaintext, InboundTls::Permissive)
+    }
+
+    /// Server name in TLS to the subset of a service that `ISTIO_MUTUAL` asks for.
+    pub fn mutual_sni(self, port: u16, subset: &str, fqdn: &str) -> String {
+        match self {
+            Self::V1_0 => format!("outbound|{port}|{subset}|{fqdn}"),
+            Self::V1 => format!("outbound_.{port}_.{subset}_.{fqdn}"),
+        }
+    }
+
+    /// ALPN of a sidecar's own mutual TLS, before `h2` of an HTTP/2 cluster.
+    pub const fn mutual_alpn(self) -> &'static [&'static str] {
+        self.pick(&["istio"], &["istio-peer-exchange", "istio"])
+    }
+
+    /// The `server` header of inbound and gateway listeners; `None`: Envoy's own (`envoy`).
+    pub const fn server_name(self) -> Option<&'static str> {
+        self.pick(None, Some("istio-envoy"))
+    }
+
+    /// `x-forwarded-client-cert` on inbound listeners.
+    pub const fn inbound_client_cert(self) -> ForwardClientCert {
+        self.pick(ForwardClientCert::Sanitize, ForwardClientCert::AppendForward)
+    }
+
+    /// `x-forwarded-client-cert` at gateways.
+    pub const fn gateway_client_cert(self) -> ForwardClientCert {
+        self.pick(ForwardClientCert::Sanitize, ForwardClientCert::SanitizeSet)
+    }
+
+    /// Whether listeners normalize paths (RFC 3986 dot segments; slashes stay).
+    pub const fn normalizes_paths(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Name of the cluster that a sidecar sends its own workload's requests to.
+    pub fn inbound_cluster(self, port: u16, port_name: &str, fqdn: &str) -> String {
+        match self {
+            Self::V1_0 => format!("inbound|{port}|{port_name}|{fqdn}"),
+            Self::V1 => format!("inbound|{port}||"),
+        }
+    }
+
+    /// Where a call goes whose destination no service has.
+    pub const fn unknown_destination(self) -> UnknownDestination {
+        self.pick(UnknownDestination::Refused, UnknownDestination::Allowed)
+    }
+
+    /// Whether the arms of a split must add up to 100; otherwise weights are relative.
+    pub const fn weights_are_percent(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether an arm of weight 0 is left out of the route. It gets no request either way, but one that is
+    /// kept must name an existing cluster.
+    pub const fn drops_zero_weights(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether the proxy tells the application which attempt a request is (`x-envoy-attempt-count`).
+    pub const fn sends_attempt_count(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Healthy share below which a cluster with outlier detection ignores health, in percent; `None`:
+    /// Envoy's own, 50.
+    pub const fn outlier_panic_percent(self) -> Option<f64> {
+        self.pick(None, Some(0.0))
+    }
+
+    /// Whether a port with an unknown name is looked into for HTTP; otherwise it is TCP.
+    pub const fn sniffs_unnamed_ports(self) -> bool {
+        self.pick(false, true)
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A `compat:` that names no dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown dialect {0:?}: expected \"1.0\" or \"v1\"")]
+pub struct UnknownDialect(pub String);
+
+impl FromStr for Dialect {
+    type Err = UnknownDialect;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|d| d.name() == text).ok_or_else(|| UnknownDialect(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dialect_is_read_by_the_name_it_shows() {
+        for dialect in Dialect::ALL {
+            assert_eq!(dialect.to_string().parse(), Ok(dialect));
+        }
+        assert!("1".parse::<Dialect>().is_err());
+    }
+
+    #[test]
+    fn a_retries_block_is_read_by_todays_dialect_alone() {
+        assert_eq!(Dialect::V1_0.retry_on(Some("503")), "5xx,connect-failure,refused-stream");
+        assert_eq!(Dialect::V1.retry_on(Some("503")), "503");
+        assert_eq!(Dialect::V1.retry_on(None), RETRY_ON_V1);
+    }
+}

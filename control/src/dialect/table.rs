@@ -1,0 +1,180 @@
+//! The table of divergences, rendered from the functions that decide them.
+
+use std::fmt::Write as _;
+
+use super::{DefaultBalancer, DefaultRetries, Dialect, ForwardClientCert, InboundTls, UnknownDestination};
+
+/// One divergence: what it is about, and what a dialect answers.
+struct Divergence {
+    about: &'static str,
+    answer: fn(Dialect) -> String,
+}
+
+/// In the order a request meets them.
+const DIVERGENCES: &[Divergence] = &[
+    Divergence {
+        about: "Call to a destination no service has",
+        answer: |d| match d.unknown_destination() {
+            UnknownDestination::Refused => "refused: 404 on an HTTP port that a service uses, else reset".into(),
+            UnknownDestination::Allowed => "passed through to the address it was opened to".into(),
+        },
+    },
+    Divergence {
+        about: "Port with an unknown name",
+        answer: |d| yes(d.sniffs_unnamed_ports(), "HTTP if its first bytes are", "TCP"),
+    },
+    Divergence {
+        about: "Weights of a split",
+        answer: |d| yes(d.weights_are_percent(), "must add up to 100", "relative"),
+    },
+    Divergence {
+        about: "Arm of weight 0",
+        answer: |d| yes(d.drops_zero_weights(), "left out of the route", "kept, gets no request"),
+    },
+    Divergence { about: "Retries of a route without `retries`", answer: |d| retries(d.default_retries()) },
+    Divergence { about: "Retries of an inbound route", answer: |d| retries(d.inbound_retries()) },
+    Divergence {
+        about: "`retry_on` of a `retries` block with `retryOn: gateway-error`",
+        answer: |d| code(d.retry_on(Some("gateway-error"))),
+    },
+    Divergence {
+        about: "Retries avoid hosts tried before",
+        answer: |d| yes(d.retries_avoid_previous_hosts(), "yes, 5 draws", "no"),
+    },
+    Divergence {
+        about: "`x-envoy-attempt-count` to the application",
+        answer: |d| yes(d.sends_attempt_count(), "yes", "no"),
+    },
+    Divergence {
+        about: "Load balancing without a policy",
+        answer: |d| match d.default_balancer() {
+            DefaultBalancer::RoundRobin => code("ROUND_ROBIN"),
+            DefaultBalancer::LeastRequest => format!("{}, 2 choices", code("LEAST_REQUEST")),
+        },
+    },
+    Divergence {
+        about: "Breakers without a connection pool",
+        answer: |d| match d.default_breakers() {
+            None => "Envoy's: 1024 connections, 1024 pending, 1024 requests, 3 retries".into(),
+            Some(breakers) => format!("{} each", breakers.each),
+        },
+    },
+    Divergence { about: "Connect timeout", answer: |d| format!("{} s", d.connect_timeout().as_secs()) },
+    Divergence {
+        about: "Panic threshold with outlier detection",
+        answer: |d| match d.outlier_panic_percent() {
+            None => "Envoy's: 50 %".into(),
+            Some(percent) => format!("{percent} %"),
+        },
+    },
+    Divergence {
+        about: "TLS to sidecars without a DestinationRule",
+        answer: |d| yes(d.auto_mtls(), "mutual, automatic", "none"),
+    },
+    Divergence {
+        about: "TLS accepted by a sidecar",
+        answer: |d| match d.inbound_tls() {
+            InboundTls::Plaintext => "plaintext".into(),
+            InboundTls::Permissive => "mutual TLS and plaintext (`PERMISSIVE`)".into(),
+        },
+    },
+    Divergence {
+        about: "Server name of `ISTIO_MUTUAL`",
+        answer: |d| code(&d.mutual_sni(80, "v1", "service-go.default.svc.cluster.local")),
+    },
+    Divergence { about: "ALPN of `ISTIO_MUTUAL`", answer: |d| code(&d.mutual_alpn().join(",")) },
+    Divergence {
+        about: "`server` header, inbound and at gateways",
+        answer: |d| code(d.server_name().unwrap_or("envoy")),
+    },
+    Divergence {
+        about: "`x-forwarded-client-cert`, inbound",
+        answer: |d| client_cert(d.inbound_client_cert()),
+    },
+    Divergence {
+        about: "`x-forwarded-client-cert`, at gateways",
+        answer: |d| client_cert(d.gateway_client_cert()),
+    },
+    Divergence { about: "Path normalization", answer: |d| yes(d.normalizes_paths(), "yes", "no") },
+    Divergence {
+        about: "Inbound cluster of port 80, named `http`",
+        answer: |d| code(&d.inbound_cluster(80, "http", "service-go.default.svc.cluster.local")),
+    },
+];
+
+/// Where today's shape stands in both dialects, because the 1.0.3 outcome has no other expression in
+/// today's xDS or shows no difference to a caller.
+const SAME_IN_BOTH: &[&str] = &[
+    "Inbound traffic is captured on `virtualInbound` (15006); 1.0.3 used one listener per port behind 15001.",
+    "A route to a missing cluster is `503` with flag `NC`; the proxy of 1.0.3 said `NR`.",
+    "xDS is v3; 1.0.3 spoke v2.",
+    "A regular expression is RE2; 1.0.3 used ECMAScript's. Both must match the whole value.",
+];
+
+fn yes(holds: bool, then: &str, otherwise: &str) -> String {
+    if holds { then } else { otherwise }.to_owned()
+}
+
+fn code(text: &str) -> String {
+    // A bar inside a table cell is escaped, in code spans too.
+    format!("`{}`", text.replace('|', "\\|"))
+}
+
+fn retries(retries: Option<DefaultRetries>) -> String {
+    match retries {
+        None => "none".to_owned(),
+        Some(retries) => format!("{}, on {}", retries.attempts, code(retries.retry_on)),
+    }
+}
+
+fn client_cert(mode: ForwardClientCert) -> String {
+    code(match mode {
+        ForwardClientCert::Sanitize => "SANITIZE",
+        ForwardClientCert::AppendForward => "APPEND_FORWARD",
+        ForwardClientCert::SanitizeSet => "SANITIZE_SET",
+    })
+}
+
+/// The text of `docs/divergences.md`.
+pub fn markdown() -> String {
+    let mut page = String::from(
+        "# Where the dialects part\n\n\
+         A mesh has `compat: \"1.0\"` (Istio 1.0.3) or `compat: \"v1\"` (today's Istio, the default). \
+         This table is rendered from `control/src/dialect.rs`.\n\n\
+         | What | `1.0` | `v1` |\n|---|---|---|\n",
+    );
+    for divergence in DIVERGENCES {
+        let [old, new] = Dialect::ALL.map(divergence.answer);
+        // Writing to a String cannot fail.
+        let _ = writeln!(page, "| {} | {old} | {new} |", divergence.about);
+    }
+    page.push_str("\nToday's behaviour stands in both dialects for:\n\n");
+    for line in SAME_IN_BOTH {
+        let _ = writeln!(page, "- {line}");
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_a_divergence() {
+        for divergence in DIVERGENCES {
+            let [old, new] = Dialect::ALL.map(divergence.answer);
+            assert_ne!(old, new, "{}", divergence.about);
+        }
+    }
+
+    /// `UPDATE_DOCS=1` rewrites the page.
+    #[test]
+    fn the_page_in_docs_is_this_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/divergences.md");
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, markdown()).expect("docs/divergences.md is writable");
+        }
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == markdown(), "docs/divergences.md is stale; rerun with UPDATE_DOCS=1");
+    }
+}

@@ -3,4 +3,7 @@
 //! Rooms, in the order a configuration passes them; none knows of one further down:
 //! - [`dialect`]: Istio 1.0.3 and today's Istio, and where they part
 
+pub mod config;
+pub mod diagnostic;
 pub mod dialect;
+pub mod model;

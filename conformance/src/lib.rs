@@ -1,1 +1,1 @@
-//! placeholder
+//! Suites that hold the mesh to Istio and Envoy, the ledger of known differences, and benchmarks.

@@ -1,0 +1,162 @@
+//! A message about a place in a file: what is wrong there, which other places matter, what would help.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// Path as the user gave it, with `/`.
+    pub file: String,
+    /// Line, counted from 1.
+    pub line: u32,
+    /// Column in characters, counted from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// The place at `line` and `column` of `file`.
+    pub fn new(file: impl Into<String>, line: u32, column: u32) -> Self {
+        Self { file: file.into(), line, column }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The scenario cannot run, or a check failed.
+    Error,
+    /// Worth changing; the run counts.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// The line a message is about, and what to underline in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Snippet {
+    /// The whole line as written.
+    pub text: String,
+    /// Characters to underline from the place's column on; at least one is.
+    pub width: usize,
+    /// What to say under it; may have several lines, may be empty.
+    pub label: String,
+}
+
+impl Snippet {
+    /// Line `place.line` of `source`; `None` when the source has no such line.
+    ///
+    /// A width of `None` underlines to the end of the line.
+    pub fn of(source: &str, place: &Place, width: Option<usize>, label: impl Into<String>) -> Option<Self> {
+        let text = source.lines().nth((place.line as usize).checked_sub(1)?)?.trim_end().to_owned();
+        let rest = text.chars().count().saturating_sub(place.column.saturating_sub(1) as usize);
+        let width = width.map_or(rest, |width| width.min(rest)).max(1);
+        Some(Self { text, width, label: label.into() })
+    }
+}
+
+/// A further remark on a diagnostic, at a place of its own or without one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// What it says.
+    pub message: String,
+    /// Where; `None` for a remark on the message as a whole.
+    pub place: Option<Place>,
+    /// The line, when its file is at hand.
+    pub snippet: Option<Snippet>,
+}
+
+/// A message to the user about their files or the outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Stable code, `MS` and four digits.
+    pub code: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// What is wrong.
+    pub message: String,
+    /// What would put it right, when that is known.
+    pub help: Option<String>,
+    /// The line, when its file is at hand.
+    pub snippet: Option<Snippet>,
+    /// Why, and where else to look.
+    pub related: Vec<Note>,
+    /// A command that shows it again; `None` for messages about a file.
+    pub again: Option<String>,
+}
+
+impl Diagnostic {
+    /// A message with nothing but its place.
+    pub fn new(severity: Severity, code: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            severity,
+            place,
+            message: message.into(),
+            help: None,
+            snippet: None,
+            related: Vec::new(),
+            again: None,
+        }
+    }
+
+    /// An error at `place`.
+    pub fn error(code: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, place, message)
+    }
+
+    /// A warning at `place`.
+    pub fn warning(code: impl Into<String>, place: Place, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, place, message)
+    }
+
+    /// The same, with advice.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same, with the line it is about.
+    #[must_use]
+    pub fn with_snippet(mut self, snippet: Option<Snippet>) -> Self {
+        self.snippet = snippet;
+        self
+    }
+
+    /// The same, with a further remark.
+    #[must_use]
+    pub fn with_note(mut self, note: Note) -> Self {
+        self.related.push(note);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snippet_never_underlines_past_its_line() {
+        let place = Place::new("a.yaml", 2, 3);
+        let found = Snippet::of("one\n  two: 2  \n", &place, Some(40), "").map(|found| (found.text, found.width));
+        assert_eq!(found, Some(("  two: 2".to_owned(), 6)));
+    }
+
+    #[test]
+    fn a_place_outside_the_source_has_no_snippet() {
+        assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 9, 1), None, ""), None);
+        assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 0, 1), None, ""), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! The report as text for a person.
+//!
+//! Only what the report holds is printed; a wall-clock time appears only where the command put one.
+
+mod diagnostic;
+mod paint;
+
+use crate::{CheckResult, CheckVerdict, RunReport, ScenarioResult, ScenarioVerdict, Severity};
+use paint::Ink;
+pub use paint::Paint;
+
+/// How much to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detail {
+    /// Failing scenarios and the total.
+    Quiet,
+    /// Everything of a single scenario; of several, one line for each that passed.
+    #[default]
+    Normal,
+    /// Everything.
+    Verbose,
+}
+
+/// The column at which seed and simulated time begin, when the name leaves room.
+const HEADER_COLUMN: usize = 62;
+/// Widest edge that still lines up with the others.
+const EDGE_WIDTH_MAX: usize = 44;
+
+/// The whole report; `exit` is the exit code the command ends with.
+pub fn render(report: &RunReport, detail: Detail, paint: Paint, exit: u8) -> String {
+    let mut out = String::new();
+    let alone = report.scenarios.len() == 1;
+    for scenario in &report.scenarios {
+        let passed = scenario.verdict == ScenarioVerdict::Pass;
+        match detail {
+            Detail::Quiet if passed => {}
+            Detail::Normal if passed && !alone => one_line(&mut out, scenario, paint),
+            _ => full(&mut out, scenario, paint),
+        }
+    }
+    out.push_str(&total(report, paint, exit));
+    out
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn header(scenario: &ScenarioResult, mark: &str, remark: &str) -> String {
+    let left = format!("{mark} {}  {}{remark}", file_name(&scenario.file), scenario.name);
+    if scenario.decisions_hash.is_none() {
+        return left;
+    }
+    let mut right = format!("seed {}   {:.1}s simulated", scenario.seed, scenario.simulated_ms as f64 / 1000.0);
+    if let Some(elapsed) = &scenario.elapsed {
+        right.push_str(&format!(" in {elapsed}"));
+    }
+    let gap = HEADER_COLUMN.saturating_sub(left.chars().count()).max(3);
+    format!("{left}{}{right}", " ".repeat(gap))
+}
+
+fn one_line(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
+    let remark = format!("  ({})", plural(scenario.checks.len(), "check"));
+    line(out, &header(scenario, &format!(" {}", paint.ink(Ink::Green, "✓")), &remark));
+    warnings(out, scenario, paint);
+}
+
+fn full(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
+    line(out, &header(scenario, "", ""));
+    let failed = scenario.verdict != ScenarioVerdict::Pass;
+    if !failed {
+        for flow in &scenario.flow {
+            flow.draw().iter().for_each(|drawn| line(out, &format!("   {drawn}")));
+        }
+    }
+    let shown: Vec<&CheckResult> =
+        scenario.checks.iter().filter(|check| !failed || check.verdict != CheckVerdict::Pass).collect();
+    check_lines(out, &shown, paint);
+    warnings(out, scenario, paint);
+    for found in scenario.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
+        out.push('\n');
+        diagnostic::render(out, found, paint);
+    }
+    let passed = scenario.checks.iter().filter(|check| check.verdict == CheckVerdict::Pass).count();
+    if failed {
+        out.push('\n');
+        if passed > 0 {
+            line(out, &format!("   · {} passed", plural(passed, "other check")));
+        }
+    }
+}
+
+/// One line per check; exact checks that passed on one edge share a line.
+fn check_lines(out: &mut String, checks: &[&CheckResult], paint: Paint) {
+    let width = checks.iter().map(|check| edge_text(check).chars().count()).max().unwrap_or(0).min(EDGE_WIDTH_MAX);
+    let mut at = 0;
+    while let Some(first) = checks.get(at) {
+        let joins = |check: &CheckResult| check.verdict == CheckVerdict::Pass && check.power.is_none();
+        let mut texts = vec![check_text(first)];
+        at += 1;
+        while joins(first) && checks.get(at).is_some_and(|next| joins(next) && edge_text(next) == edge_text(first)) {
+            texts.push(check_text(checks[at]));
+            at += 1;
+        }
+        let pad = " ".repeat(width.saturating_sub(edge_text(first).chars().count()));
+        let (ink, mark) = match first.verdict {
+            CheckVerdict::Pass => (Ink::Green, "✓"),
+            CheckVerdict::Fail => (Ink::Red, "✗"),
+            CheckVerdict::Inconclusive => (Ink::Red, "?"),
+            CheckVerdict::NotJudged => (Ink::Yellow, "-"),
+        };
+        line(out, &format!("   {} {}{pad}  {}", paint.ink(ink, mark), edge_text(first), texts.join(" · ")));
+    }
+}
+
+fn edge_text(check: &CheckResult) -> String {
+    if check.kind == "never" { format!("never {}", check.edge) } else { check.edge.clone() }
+}
+
+fn check_text(check: &CheckResult) -> String {
+    let power = check.power.as_ref().map(|power| format!("  ({power})")).unwrap_or_default();
+    match (check.verdict, check.kind.as_str()) {
+        (CheckVerdict::Pass, "split") => {
+            format!("split   {}  want {}  allowed {}{power}", check.observed, check.expected, check.allowed)
+        }
+        (CheckVerdict::Pass, "never") => format!("{}{power}", check.observed),
+        (CheckVerdict::Pass, _) => format!("{}{power}", check.summary),
+        (CheckVerdict::NotJudged, _) => format!("{}  not judged: {}", check.summary, check.message),
+        (CheckVerdict::Inconclusive, kind) => format!("{kind}   inconclusive: {}", check.message),
+        (CheckVerdict::Fail, kind) => {
+            let allowed = if check.allowed.is_empty() { String::new() } else { format!("  allowed {}", check.allowed) };
+            format!("{kind}   {}  want {}{allowed}", check.observed, check.expected)
+        }
+    }
+}
+
+fn warnings(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
+    for found in scenario.diagnostics.iter().filter(|found| found.severity == Severity::Warning) {
+        let at = format!("{}:{}", found.place.file, found.place.line);
+        line(out, &format!("   {} {} {at}  {}", paint.ink(Ink::Yellow, "!"), found.code, found.message));
+    }
+}
+
+fn total(report: &RunReport, paint: Paint, exit: u8) -> String {
+    let scenarios = &report.scenarios;
+    let passed = exit == 0;
+    let mut parts = vec![plural(scenarios.len(), "scenario")];
+    let failed = scenarios.iter().filter(|scenario| scenario.verdict != ScenarioVerdict::Pass).count();
+    if scenarios.len() > 1 && failed > 0 {
+        parts.push(format!("{failed} of them failed"));
+    }
+    let checks: usize = scenarios.iter().map(|scenario| scenario.checks.len()).sum();
+    let red: usize = scenarios.iter().map(|scenario| scenario.failures().count()).sum();
+    let invalid = scenarios.iter().filter(|scenario| scenario.verdict == ScenarioVerdict::Invalid).count();
+    if red > 0 {
+        parts.push(format!("{red} of {} failed", plural(checks, "check")));
+    } else {
+        parts.push(plural(checks, "check"));
+    }
+    if invalid > 0 {
+        parts.push(format!("{invalid} invalid"));
+    }
+    let warned: usize = scenarios.iter().map(ScenarioResult::warnings).sum();
+    if warned > 0 {
+        parts.push(plural(warned, "warning"));
+    }
+    let word = if passed { paint.ink(Ink::Green, "PASS") } else { paint.ink(Ink::Red, "FAIL") };
+    let mut text = format!(" {word}  {}", parts.join(", "));
+    if let [only] = scenarios.as_slice()
+        && let Some(hash) = &only.decisions_hash
+    {
+        text.push_str(&format!("   trace {}", hash.chars().take(10).collect::<String>()));
+    }
+    if !passed {
+        text.push_str(&format!("   (exit {exit})"));
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,64 @@
+//! A diagnostic with its lines and carets, laid out as rustc does.
+
+use super::paint::{Ink, Paint};
+use crate::{Diagnostic, Place, Severity, Snippet};
+
+/// Appends `found`, ending with a newline.
+pub(super) fn render(out: &mut String, found: &Diagnostic, paint: Paint) {
+    let places = std::iter::once(&found.place).chain(found.related.iter().filter_map(|note| note.place.as_ref()));
+    let gutter = places.map(|place| place.line.to_string().len()).max().unwrap_or(1);
+    let (ink, word) = match found.severity {
+        Severity::Error => (Ink::Red, "error"),
+        Severity::Warning => (Ink::Yellow, "warning"),
+        Severity::Note => (Ink::Blue, "note"),
+    };
+    let head = paint.ink(ink, &format!("{word}[{}]", found.code));
+    push(out, &format!("{head}: {}", paint.ink(Ink::Bold, &found.message)));
+    at(out, &found.place, found.snippet.as_ref(), gutter, paint);
+    for note in &found.related {
+        match &note.place {
+            Some(place) => {
+                frame(out, gutter, paint);
+                push(out, &format!("note: {}", note.message));
+                at(out, place, note.snippet.as_ref(), gutter, paint);
+            }
+            None => remark(out, gutter, "note: ", &note.message, paint),
+        }
+    }
+    if let Some(help) = &found.help {
+        remark(out, gutter, "help: ", help, paint);
+    }
+    if let Some(again) = &found.again {
+        remark(out, gutter, "again: ", again, paint);
+    }
+}
+
+fn push(out: &mut String, text: &str) {
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+fn frame(out: &mut String, gutter: usize, paint: Paint) {
+    push(out, &format!("{} {}", " ".repeat(gutter), paint.ink(Ink::Blue, "|")));
+}
+
+fn remark(out: &mut String, gutter: usize, word: &str, text: &str, paint: Paint) {
+    let indent = " ".repeat(gutter + 3 + word.len());
+    let text = text.lines().collect::<Vec<_>>().join(&format!("\n{indent}"));
+    push(out, &format!("{} {} {word}{text}", " ".repeat(gutter), paint.ink(Ink::Blue, "=")));
+}
+
+fn at(out: &mut String, place: &Place, snippet: Option<&Snippet>, gutter: usize, paint: Paint) {
+    let pad = " ".repeat(gutter);
+    push(out, &format!("{pad}{} {place}", paint.ink(Ink::Blue, "-->")));
+    let Some(snippet) = snippet else { return };
+    let bar = paint.ink(Ink::Blue, "|");
+    push(out, &format!("{pad} {bar}"));
+    let number = paint.ink(Ink::Blue, &format!("{:>gutter$}", place.line));
+    push(out, &format!("{number} {bar} {}", snippet.text));
+    let before = " ".repeat(place.column.saturating_sub(1) as usize);
+    let carets = "^".repeat(snippet.width);
+    let under = format!("\n{pad} {bar} {before}{} ", " ".repeat(snippet.width));
+    let label = snippet.label.lines().collect::<Vec<_>>().join(&under);
+    push(out, &format!("{pad} {bar} {before}{} {label}", paint.ink(Ink::Red, &carets)));
+}

@@ -1,4 +1,6 @@
 //! Wavetank's data plane: a sidecar and gateway proxy that is configured by Envoy's xDS v3 and nothing else.
 
+pub mod bootstrap;
 pub mod record;
 pub mod snapshot;
+pub mod xds;

@@ -1,1 +1,3 @@
 //! The tank.
+
+pub mod world;

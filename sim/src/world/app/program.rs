@@ -1,0 +1,64 @@
+//! Which programs pods can run, and how one is started.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use wavetank_platform::Platform;
+
+use super::lab::LabService;
+use super::serve::{Asked, Said, serve};
+use super::{httpbin, lab};
+
+/// What runs in a pod's application container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// One service of the book's app, as version `version` (`v1`, `v2`).
+    Lab {
+        /// Which of the five.
+        service: LabService,
+        /// Its version, as its replies name it.
+        version: String,
+    },
+    /// A service that answers what it is asked to, on port 8000.
+    Httpbin,
+    /// Nothing that listens: a pod to call from.
+    Sleep,
+}
+
+impl Program {
+    /// The TCP port it listens on; `None` when it only calls.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Lab { .. } => Some(80),
+            Self::Httpbin => Some(8000),
+            Self::Sleep => None,
+        }
+    }
+
+    /// Starts the program on every address of its pod, as a task of `platform`'s process. A program that
+    /// only calls starts nothing.
+    ///
+    /// Errs when its port cannot be bound.
+    pub async fn start(&self, platform: &Platform) -> io::Result<()> {
+        if let Some(port) = self.port() {
+            self.start_on(platform, SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the program on `addr` alone, and returns the address it is bound to.
+    ///
+    /// Errs when `addr` cannot be bound.
+    pub async fn start_on(&self, platform: &Platform, addr: SocketAddr) -> io::Result<SocketAddr> {
+        serve(platform, self.clone(), addr).await
+    }
+
+    /// The program's answer to one request.
+    pub(super) async fn answer(&self, platform: &Platform, asked: Asked) -> Said {
+        match self {
+            Self::Lab { service, version } => lab::answer(*service, version, platform, &asked).await,
+            Self::Httpbin => httpbin::answer(platform, &asked).await,
+            Self::Sleep => Said::text(404, ""),
+        }
+    }
+}

@@ -87,14 +87,8 @@ const DIVERGENCES: &[Divergence] = &[
         about: "`server` header, inbound and at gateways",
         answer: |d| code(d.server_name().unwrap_or("envoy")),
     },
-    Divergence {
-        about: "`x-forwarded-client-cert`, inbound",
-        answer: |d| client_cert(d.inbound_client_cert()),
-    },
-    Divergence {
-        about: "`x-forwarded-client-cert`, at gateways",
-        answer: |d| client_cert(d.gateway_client_cert()),
-    },
+    Divergence { about: "`x-forwarded-client-cert`, inbound", answer: |d| client_cert(d.inbound_client_cert()) },
+    Divergence { about: "`x-forwarded-client-cert`, at gateways", answer: |d| client_cert(d.gateway_client_cert()) },
     Divergence { about: "Path normalization", answer: |d| yes(d.normalizes_paths(), "yes", "no") },
     Divergence {
         about: "Inbound cluster of port 80, named `http`",

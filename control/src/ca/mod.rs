@@ -1,0 +1,21 @@
+//! The certificate authority: who a workload is, and a certificate that says so.
+//!
+//! - [`identity`]: SPIFFE identities of the mesh
+//! - [`token`]: which token proves which identity
+//! - [`key`]: private keys from the door's randomness
+//! - [`authority`]: the root, and signing of requests
+//! - [`serving`]: the control plane's own server certificate, renewed as it ages
+//! - [`service`]: `istio.v1.auth.IstioCertificateService` over gRPC
+
+pub mod authority;
+pub mod identity;
+pub mod key;
+pub mod service;
+pub mod serving;
+pub mod token;
+
+pub use authority::{CaConfig, CaError, CertificateAuthority};
+pub use identity::Identity;
+pub use key::KeyType;
+pub use service::{CaService, IstioCertificateRequest, IstioCertificateResponse};
+pub use token::TokenTable;

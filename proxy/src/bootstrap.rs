@@ -211,7 +211,8 @@ mod text_duration {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| D::Error::custom(format_args!("`{text}` is not a duration such as 250ms, 10s or 24h")))
+        parse(&text)
+            .ok_or_else(|| D::Error::custom(format_args!("`{text}` is not a duration such as 250ms, 10s or 24h")))
     }
 
     fn parse(text: &str) -> Option<Duration> {
@@ -244,7 +245,9 @@ mod tests {
     #[test]
     fn refuses_unknown_fields_and_unitless_durations() {
         let base = |extra: &str| {
-            format!(r#"{{"node": {{"id": "a"}}, "xds": {{"host": "h", "port": 1, "security": {{"mutual": {{"serverName": "x"}}}}}}{extra}}}"#)
+            format!(
+                r#"{{"node": {{"id": "a"}}, "xds": {{"host": "h", "port": 1, "security": {{"mutual": {{"serverName": "x"}}}}}}{extra}}}"#
+            )
         };
         assert!(serde_json::from_str::<Bootstrap>(&base("")).is_ok());
         assert!(serde_json::from_str::<Bootstrap>(&base(r#", "drian": "5s""#)).is_err());

@@ -3,4 +3,5 @@
 pub mod bootstrap;
 pub mod record;
 pub mod snapshot;
+pub mod tls;
 pub mod xds;

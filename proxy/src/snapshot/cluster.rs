@@ -39,6 +39,39 @@ pub struct Cluster {
     pub provenance: Option<Provenance>,
 }
 
+impl Cluster {
+    /// A cluster of endpoints from `discovery`, plaintext and HTTP/1.1, with Envoy's defaults for the rest.
+    pub fn new(name: impl Into<Arc<str>>, discovery: Discovery) -> Self {
+        let balancer = match discovery {
+            Discovery::OriginalDst => Balancer::Provided,
+            _ => Balancer::RoundRobin,
+        };
+        Self {
+            name: name.into(),
+            discovery,
+            balancer,
+            connect_timeout: Duration::from_secs(5),
+            breakers: Breakers::default(),
+            requests_per_connection_max: None,
+            idle_timeout: None,
+            protocol: UpstreamProtocol::Http1,
+            transport_socket_matches: Vec::new(),
+            transport_socket: TransportSocket::Raw,
+            panic_threshold_percent: 50.0,
+            source: None,
+            provenance: None,
+        }
+    }
+
+    /// How to speak to `endpoint`: the first match of its metadata, else the cluster's own way.
+    pub fn socket_for(&self, endpoint: &Endpoint) -> &TransportSocket {
+        let holds = |wanted: &&TransportSocketMatch| {
+            wanted.metadata.iter().all(|(key, value)| endpoint.transport_socket_match.get(key) == Some(value))
+        };
+        self.transport_socket_matches.iter().find(holds).map_or(&self.transport_socket, |found| &found.socket)
+    }
+}
+
 /// Cluster type.
 #[derive(Debug, Clone)]
 pub enum Discovery {
@@ -55,8 +88,26 @@ pub enum Discovery {
 /// `ClusterLoadAssignment`, flattened: localities in order, their endpoints in order.
 #[derive(Debug, Clone, Default)]
 pub struct Assignment {
+    endpoints: Vec<Endpoint>,
+    healthy: Vec<u32>,
+}
+
+impl Assignment {
+    /// An assignment of these endpoints.
+    pub fn new(endpoints: Vec<Endpoint>) -> Self {
+        let healthy = (0u32..).zip(&endpoints).filter(|(_, endpoint)| endpoint.healthy).map(|(at, _)| at).collect();
+        Self { endpoints, healthy }
+    }
+
     /// All endpoints.
-    pub endpoints: Vec<Endpoint>,
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Positions of the healthy ones in [`Self::endpoints`], ascending.
+    pub fn healthy(&self) -> &[u32] {
+        &self.healthy
+    }
 }
 
 /// `LbEndpoint`.
@@ -70,6 +121,13 @@ pub struct Endpoint {
     pub weight: u32,
     /// `envoy.transport_socket_match` metadata.
     pub transport_socket_match: BTreeMap<Arc<str>, Arc<str>>,
+}
+
+impl Endpoint {
+    /// A healthy endpoint of weight 1 without metadata.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, healthy: true, weight: 1, transport_socket_match: BTreeMap::new() }
+    }
 }
 
 /// `transport_socket_matches[]`.
@@ -110,6 +168,13 @@ pub struct Breakers {
     pub requests_max: u32,
     /// Envoy: 3.
     pub retries_max: u32,
+}
+
+impl Default for Breakers {
+    /// Envoy's limits.
+    fn default() -> Self {
+        Self { connections_max: 1024, pending_requests_max: 1024, requests_max: 1024, retries_max: 3 }
+    }
 }
 
 /// Protocol to endpoints.

@@ -38,6 +38,26 @@ pub struct Listener {
     pub provenance: Option<Provenance>,
 }
 
+impl Listener {
+    /// A listener that binds `address` and has no filter chain, with Envoy's defaults for the rest.
+    pub fn new(name: impl Into<Arc<str>>, address: SocketAddr) -> Self {
+        Self {
+            name: name.into(),
+            address,
+            bind_to_port: true,
+            use_original_dst: false,
+            inspect_tls: false,
+            inspect_http: false,
+            inspect_timeout: None,
+            continue_on_inspect_timeout: false,
+            direction: Direction::Gateway,
+            filter_chains: Vec::new(),
+            default_filter_chain: None,
+            provenance: None,
+        }
+    }
+}
+
 /// `FilterChain`.
 #[derive(Debug, Clone)]
 pub struct FilterChain {
@@ -82,8 +102,26 @@ pub enum TransportProtocol {
 pub struct Cidr {
     /// Any address in the range.
     pub address: IpAddr,
-    /// Leading bits that count: 0–32 for IPv4, 0–128 for IPv6.
+    /// Leading bits that count: 0–32 for IPv4, 0–128 for IPv6; more counts as all.
     pub prefix_len: u8,
+}
+
+impl Cidr {
+    /// Whether `address` is in the range. An IPv4 address mapped into IPv6 counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(range), IpAddr::V4(ip)) => {
+                let host_bits = 32u32.saturating_sub(self.prefix_len.into());
+                u64::from(range.to_bits()) >> host_bits == u64::from(ip.to_bits()) >> host_bits
+            }
+            (IpAddr::V6(range), IpAddr::V6(ip)) => {
+                let host_bits = 128u32.saturating_sub(self.prefix_len.into());
+                let top = |bits: u128| bits.checked_shr(host_bits).unwrap_or(0);
+                top(range.to_bits()) == top(ip.to_bits())
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The terminal network filter of a chain.
@@ -128,6 +166,15 @@ pub struct HttpManager {
     pub normalize_path: bool,
     /// Joins runs of slashes in paths.
     pub merge_slashes: bool,
+    /// What happens to `%2f` and `%5c` in paths.
+    pub escaped_slashes: EscapedSlashes,
+    /// Removes any port of the authority before routing and upstream (`strip_any_host_port`).
+    pub strip_any_host_port: bool,
+    /// Leaves `x-forwarded-for` as the peer sent it also at the edge.
+    pub skip_xff_append: bool,
+    /// Sends no `x-envoy-upstream-service-time` and no `x-envoy-expected-rq-timeout-ms`
+    /// (the router filter's `suppress_envoy_headers`).
+    pub suppress_envoy_headers: bool,
     /// Downstream connection without a request is closed after this; `None`: 1 h; zero: never.
     pub idle_timeout: Option<Duration>,
     /// A stream without progress ends after this; `None`: 5 min; zero: never.
@@ -138,6 +185,51 @@ pub struct HttpManager {
     pub upgrades: Vec<Arc<str>>,
     /// HTTP filters before the router, in order. Names of filters that do nothing here are not kept.
     pub filters: Vec<HttpFilter>,
+}
+
+impl HttpManager {
+    /// A connection manager with these routes and Envoy's defaults for the rest.
+    pub fn new(stat_prefix: impl Into<Arc<str>>, routes: RouteSource) -> Self {
+        Self {
+            stat_prefix: stat_prefix.into(),
+            routes,
+            codec: Codec::Auto,
+            server_name: "envoy".into(),
+            server_header: ServerHeader::Overwrite,
+            use_remote_address: false,
+            xff_trusted_hops: 0,
+            internal_addresses: Vec::new(),
+            generate_request_id: true,
+            preserve_external_request_id: false,
+            always_set_request_id_in_response: false,
+            forward_client_cert: ForwardClientCert::Sanitize,
+            client_cert_details: ClientCertDetails::default(),
+            normalize_path: false,
+            merge_slashes: false,
+            escaped_slashes: EscapedSlashes::Keep,
+            strip_any_host_port: false,
+            skip_xff_append: false,
+            suppress_envoy_headers: false,
+            idle_timeout: None,
+            stream_idle_timeout: None,
+            request_timeout: None,
+            upgrades: Vec::new(),
+            filters: Vec::new(),
+        }
+    }
+}
+
+/// `path_with_escaped_slashes_action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EscapedSlashes {
+    /// They stay as they are.
+    Keep,
+    /// The request is refused with 400.
+    Reject,
+    /// They become slashes and the client is redirected there with 307.
+    UnescapeAndRedirect,
+    /// They become slashes.
+    UnescapeAndForward,
 }
 
 /// An HTTP filter before the router. Kinds are added as the proxy learns them.

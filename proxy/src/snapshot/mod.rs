@@ -7,11 +7,16 @@
 //! Files, in the order a request meets them:
 //! - [`listener`]: listeners, filter chains and their match rules, the HTTP connection manager, TCP proxy
 //! - [`tls`]: TLS on either side, named secrets
-//! - [`route`]: route configurations, virtual hosts, routes, matchers, retry policies
+//! - [`route`]: route configurations, virtual hosts, routes, matchers; with [`domains`] and [`paths`], the
+//!   indexes that find them, [`retry`] policies and header [`mutation`]s
 //! - [`cluster`]: clusters, endpoints, balancers, breakers
 
 pub mod cluster;
+pub mod domains;
 pub mod listener;
+pub mod mutation;
+pub mod paths;
+pub mod retry;
 pub mod route;
 pub mod tls;
 

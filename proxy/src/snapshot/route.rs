@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use regex::Regex;
 
+use super::domains::DomainIndex;
+pub use super::mutation::{HeaderChange, HeaderChangeMode, HeaderMutations};
+use super::paths::PathIndex;
+pub use super::retry::{RetryOn, RetryPolicy};
 use crate::record::Provenance;
 
 /// `RouteConfiguration`.
@@ -12,14 +17,49 @@ use crate::record::Provenance;
 pub struct RouteConfig {
     /// Name as asked for in RDS.
     pub name: Arc<str>,
-    /// In the order given.
-    pub virtual_hosts: Vec<VirtualHost>,
+    virtual_hosts: Vec<VirtualHost>,
+    domains: DomainIndex,
     /// Ignores the port of the authority when matching domains.
     pub ignore_port_in_host_matching: bool,
+    /// The most specific level of header changes is applied last and wins; else the least specific.
+    pub most_specific_header_mutations_wins: bool,
     /// Header changes for every route.
     pub headers: HeaderMutations,
-    /// A route to a cluster that is not there answers this; 503 unless said otherwise.
+    /// A configuration whose routes name clusters that are not there is refused.
     pub validate_clusters: bool,
+}
+
+impl RouteConfig {
+    /// A configuration of these virtual hosts, in the order given, with Envoy's defaults for the rest.
+    ///
+    /// Errs with the domain that two hosts claim.
+    pub fn new(name: impl Into<Arc<str>>, virtual_hosts: Vec<VirtualHost>) -> Result<Self, Arc<str>> {
+        let mut domains = DomainIndex::default();
+        for (position, host) in (0u32..).zip(&virtual_hosts) {
+            for domain in &host.domains {
+                domains.insert(domain, position).map_err(|_| domain.clone())?;
+            }
+        }
+        Ok(Self {
+            name: name.into(),
+            virtual_hosts,
+            domains,
+            ignore_port_in_host_matching: false,
+            most_specific_header_mutations_wins: false,
+            headers: HeaderMutations::default(),
+            validate_clusters: false,
+        })
+    }
+
+    /// In the order given.
+    pub fn virtual_hosts(&self) -> &[VirtualHost] {
+        &self.virtual_hosts
+    }
+
+    /// Domains to positions in [`Self::virtual_hosts`].
+    pub fn domains(&self) -> &DomainIndex {
+        &self.domains
+    }
 }
 
 /// `VirtualHost`.
@@ -27,10 +67,10 @@ pub struct RouteConfig {
 pub struct VirtualHost {
     /// Name.
     pub name: Arc<str>,
-    /// Lower case. Exact names, `*.suffix`, `prefix.*`, or `*`.
+    /// Lower case. Exact names, `*suffix`, `prefix*`, or `*`.
     pub domains: Vec<Arc<str>>,
-    /// First match wins.
-    pub routes: Vec<Route>,
+    routes: Vec<Route>,
+    paths: PathIndex,
     /// Header changes for every route of the host.
     pub headers: HeaderMutations,
     /// For routes without their own.
@@ -41,6 +81,33 @@ pub struct VirtualHost {
     pub include_attempt_count_in_response: bool,
     /// Line that brought the host.
     pub provenance: Option<Provenance>,
+}
+
+impl VirtualHost {
+    /// A host of these domains (made lower case) and routes, with nothing else set.
+    pub fn new(name: impl Into<Arc<str>>, domains: &[&str], routes: Vec<Route>) -> Self {
+        Self {
+            name: name.into(),
+            domains: domains.iter().map(|domain| domain.to_ascii_lowercase().into()).collect(),
+            paths: PathIndex::new(&routes),
+            routes,
+            headers: HeaderMutations::default(),
+            retry_policy: None,
+            include_request_attempt_count: false,
+            include_attempt_count_in_response: false,
+            provenance: None,
+        }
+    }
+
+    /// First match wins.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// Which routes a path may match.
+    pub fn paths(&self) -> &PathIndex {
+        &self.paths
+    }
 }
 
 /// `Route`.
@@ -58,6 +125,13 @@ pub struct Route {
     pub provenance: Option<Provenance>,
 }
 
+impl Route {
+    /// A route without a name that does `action` where `matches` holds.
+    pub fn new(matches: RouteMatch, action: Action) -> Self {
+        Self { name: "".into(), matches, action, headers: HeaderMutations::default(), provenance: None }
+    }
+}
+
 /// `RouteMatch`.
 #[derive(Debug, Clone)]
 pub struct RouteMatch {
@@ -71,6 +145,18 @@ pub struct RouteMatch {
     pub query: Vec<QueryMatcher>,
     /// Share of requests that may match at all, in millionths; `None`: all.
     pub runtime_fraction: Option<u32>,
+}
+
+impl RouteMatch {
+    /// Any request whose path matches, with case.
+    pub fn path(path: PathMatcher) -> Self {
+        Self { path, case_sensitive: true, headers: Vec::new(), query: Vec::new(), runtime_fraction: None }
+    }
+
+    /// Any request whose path begins with `prefix`.
+    pub fn prefix(prefix: &str) -> Self {
+        Self::path(PathMatcher::Prefix(prefix.into()))
+    }
 }
 
 /// The path rule of a route.
@@ -89,14 +175,30 @@ pub enum PathMatcher {
 /// `HeaderMatcher`.
 #[derive(Debug, Clone)]
 pub struct HeaderMatcher {
-    /// Lower case.
-    pub name: Arc<str>,
-    /// What the value must be.
+    /// Which part of the request head.
+    pub name: HeaderKey,
+    /// What the value must be; several values of one header are joined by `,`.
     pub value: ValueMatcher,
-    /// The result is turned round.
+    /// The result is turned round. A missing header still does not match, unless `value` is `Present`
+    /// or it counts as empty (Envoy, `invert_match`).
     pub invert: bool,
     /// A missing header counts as an empty value.
     pub missing_as_empty: bool,
+}
+
+/// What a header rule looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderKey {
+    /// `:method`.
+    Method,
+    /// `:authority`, also written `host`.
+    Authority,
+    /// `:scheme`.
+    Scheme,
+    /// `:path`, query included.
+    Path,
+    /// A header.
+    Header(HeaderName),
 }
 
 /// `QueryParameterMatcher`.
@@ -185,6 +287,24 @@ pub struct Forward {
     pub host_rewrite: Option<Arc<str>>,
     /// Replaces the matched prefix (or the whole exact path).
     pub prefix_rewrite: Option<Arc<str>>,
+    /// Adds `x-forwarded-host` with the caller's host where the host is rewritten.
+    pub append_x_forwarded_host: bool,
+}
+
+impl Forward {
+    /// Sends to `cluster`, with Envoy's defaults for the rest.
+    pub fn to(cluster: ClusterChoice) -> Self {
+        Self {
+            cluster,
+            cluster_not_found_status: 503,
+            timeout: None,
+            idle_timeout: None,
+            retry_policy: None,
+            host_rewrite: None,
+            prefix_rewrite: None,
+            append_x_forwarded_host: false,
+        }
+    }
 }
 
 /// The cluster of a route.
@@ -195,7 +315,7 @@ pub enum ClusterChoice {
     /// By weight.
     Weighted(Vec<WeightedCluster>),
     /// Named by this request header (lower case).
-    Header(Arc<str>),
+    Header(HeaderName),
 }
 
 /// One arm of a split.
@@ -228,93 +348,4 @@ pub struct Redirect {
     pub prefix_rewrite: Option<Arc<str>>,
     /// Drops the query.
     pub strip_query: bool,
-}
-
-/// `RetryPolicy`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RetryPolicy {
-    /// Conditions.
-    pub on: RetryOn,
-    /// Further attempts after the first.
-    pub retries_max: u32,
-    /// Bound of one attempt; `None` or zero: none.
-    pub per_try_timeout: Option<Duration>,
-    /// Statuses that `retriable-status-codes` means.
-    pub retriable_status_codes: Vec<u16>,
-    /// Avoids hosts already tried.
-    pub avoid_previous_hosts: bool,
-    /// Picks of the balancer until the last one stands; at least 1.
-    pub host_selection_attempts_max: u32,
-    /// Base of the back-off; Envoy: 25 ms.
-    pub backoff_base: Duration,
-    /// Cap of the back-off; Envoy: ten times the base.
-    pub backoff_max: Duration,
-}
-
-/// `retry_on`, as a set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RetryOn {
-    /// `5xx`: any 5xx, reset, connect failure, per-try timeout.
-    pub server_error: bool,
-    /// `gateway-error`: 502, 503, 504 and the failures that give them.
-    pub gateway_error: bool,
-    /// `reset`.
-    pub reset: bool,
-    /// `reset-before-request`.
-    pub reset_before_request: bool,
-    /// `connect-failure`.
-    pub connect_failure: bool,
-    /// `refused-stream`.
-    pub refused_stream: bool,
-    /// `retriable-4xx`: 409.
-    pub retriable_4xx: bool,
-    /// `retriable-status-codes`.
-    pub retriable_status_codes: bool,
-    /// gRPC `cancelled`.
-    pub grpc_cancelled: bool,
-    /// gRPC `deadline-exceeded`.
-    pub grpc_deadline_exceeded: bool,
-    /// gRPC `internal`.
-    pub grpc_internal: bool,
-    /// gRPC `resource-exhausted`.
-    pub grpc_resource_exhausted: bool,
-    /// gRPC `unavailable`.
-    pub grpc_unavailable: bool,
-}
-
-/// Header changes at one level. Removals first, then overwrites, then appends.
-#[derive(Debug, Clone, Default)]
-pub struct HeaderMutations {
-    /// Changes of the request.
-    pub request_add: Vec<HeaderChange>,
-    /// Names removed from the request, lower case.
-    pub request_remove: Vec<Arc<str>>,
-    /// Changes of the response.
-    pub response_add: Vec<HeaderChange>,
-    /// Names removed from the response, lower case.
-    pub response_remove: Vec<Arc<str>>,
-}
-
-/// `HeaderValueOption`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeaderChange {
-    /// Lower case.
-    pub name: Arc<str>,
-    /// Literal value.
-    pub value: Arc<str>,
-    /// What if the header is there.
-    pub mode: HeaderChangeMode,
-}
-
-/// `append_action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeaderChangeMode {
-    /// One more value.
-    Append,
-    /// Only when absent.
-    AddIfAbsent,
-    /// Replaces, or adds.
-    Overwrite,
-    /// Replaces, never adds.
-    OverwriteIfExists,
 }

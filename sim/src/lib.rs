@@ -1,3 +1,4 @@
 //! The tank.
 
 pub mod world;
+pub mod traffic;

@@ -1,7 +1,11 @@
 //! The world around the mesh: what Kubernetes and its users would bring to it.
 //!
+//! - [`cast`]: who is in it: Services, pods, callers outside
+//! - [`kube`]: their Kubernetes objects as YAML
 //! - [`app`]: the programs that run in pods, over plain sockets
 //! - [`client`]: the HTTP/1.1 client that programs and callers use
 
 pub mod app;
+pub mod cast;
 pub mod client;
+pub mod kube;

@@ -1,0 +1,311 @@
+//! Who is in the world: Services, the pods behind them, and callers outside. Plain values; starting them is
+//! the target's work.
+//!
+//! Addresses are given out in order from fixed ranges: pods 10.244.0.1…, Services 10.96.0.1…, callers
+//! outside the cluster 192.0.2.1….
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::app::Program;
+use super::app::lab::LabService;
+
+/// Namespace of the control plane and the gateways.
+pub const SYSTEM_NAMESPACE: &str = "istio-system";
+/// Namespace of everything that names none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+/// Service and Deployment of the ingress gateway.
+pub const INGRESS: &str = "istio-ingressgateway";
+/// Service and Deployment of the control plane.
+pub const CONTROL_PLANE: &str = "istiod";
+/// Port of the control plane on which proxies speak ADS and the CA's protocol over TLS.
+pub const CONTROL_PLANE_PORT: u16 = 15012;
+
+/// Label that injection gives a pod whose proxy can speak mTLS.
+pub const INJECTED_LABEL: &str = "security.istio.io/tlsMode";
+
+/// What runs in a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// An application, with or without a sidecar beside it.
+    App {
+        /// The application.
+        program: Program,
+        /// Whether a sidecar captures the pod's traffic.
+        sidecar: bool,
+    },
+    /// A gateway proxy alone.
+    Gateway,
+    /// The control plane.
+    ControlPlane,
+}
+
+/// A pod of a Deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pod {
+    /// Name: the Deployment's, a dash and the index.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+    /// The Deployment's name.
+    pub workload: String,
+    /// Position in its Deployment, from 0.
+    pub index: u32,
+    /// Name of its ServiceAccount.
+    pub service_account: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Address; a pod that is deleted gives way to one with another.
+    pub ip: Ipv4Addr,
+    /// What runs in it.
+    pub role: Role,
+}
+
+impl Pod {
+    /// The name scenarios call it by: label `app`, else the Deployment's name.
+    pub fn app(&self) -> &str {
+        self.labels.get("app").unwrap_or(&self.workload)
+    }
+
+    /// Label `version`.
+    pub fn version(&self) -> Option<&str> {
+        self.labels.get("version").map(String::as_str)
+    }
+
+    /// Whether a proxy of ours runs in it.
+    pub fn has_proxy(&self) -> bool {
+        match self.role {
+            Role::App { sidecar, .. } => sidecar,
+            Role::Gateway => true,
+            Role::ControlPlane => false,
+        }
+    }
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name, whose prefix says the protocol.
+    pub name: &'static str,
+    /// Port of the Service.
+    pub port: u16,
+    /// Port of the pods.
+    pub target_port: u16,
+}
+
+/// A Service with a cluster address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    pub namespace: String,
+    /// The labels that a pod behind it has.
+    pub selector: BTreeMap<String, String>,
+    /// Ports.
+    pub ports: Vec<ServicePort>,
+    /// Address.
+    pub cluster_ip: Ipv4Addr,
+}
+
+impl Service {
+    /// Whether `pod` is behind this Service.
+    pub fn selects(&self, pod: &Pod) -> bool {
+        let wanted = self.selector.iter();
+        self.namespace == pod.namespace && wanted.into_iter().all(|(key, value)| pod.labels.get(key) == Some(value))
+    }
+
+    /// The name that is good in every namespace.
+    pub fn fqdn(&self) -> String {
+        format!("{}.{}.svc.cluster.local", self.name, self.namespace)
+    }
+}
+
+/// Everyone in the world.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cast {
+    /// Namespaces, sorted.
+    pub namespaces: Vec<String>,
+    /// Services, in the order they were added.
+    pub services: Vec<Service>,
+    /// Pods, in the order they were added.
+    pub pods: Vec<Pod>,
+    outside: Vec<String>,
+}
+
+impl Cast {
+    /// A world with the control plane and the ingress gateway in it, and a caller `client` outside.
+    pub fn mesh() -> Self {
+        let mut cast = Self::default();
+        cast.outside.push("client".to_owned());
+        let xds = ServicePort { name: "tcp-xds", port: CONTROL_PLANE_PORT, target_port: CONTROL_PLANE_PORT };
+        cast.add_service(SYSTEM_NAMESPACE, CONTROL_PLANE, &[("app", CONTROL_PLANE)], vec![xds]);
+        cast.add_workload(SYSTEM_NAMESPACE, CONTROL_PLANE, &[("app", CONTROL_PLANE)], CONTROL_PLANE, Role::ControlPlane);
+        let http = ServicePort { name: "http2", port: 80, target_port: 80 };
+        let labels = [("app", INGRESS), ("istio", "ingressgateway")];
+        cast.add_service(SYSTEM_NAMESPACE, INGRESS, &labels, vec![http]);
+        let account = format!("{INGRESS}-service-account");
+        cast.add_workload(SYSTEM_NAMESPACE, INGRESS, &labels, &account, Role::Gateway);
+        cast
+    }
+
+    /// Adds the book's app to namespace `default`: its five services with a pod each of v1 and v2, `sleep`
+    /// and `httpbin`, all with a sidecar.
+    pub fn with_istio_lab(mut self) -> Self {
+        for service in LabService::ALL {
+            let name = service.service_name();
+            let http = ServicePort { name: "http", port: 80, target_port: 80 };
+            self.add_service(DEFAULT_NAMESPACE, name, &[("app", name)], vec![http]);
+            for version in ["v1", "v2"] {
+                let program = Program::Lab { service, version: version.to_owned() };
+                let labels = [("app", name), ("version", version)];
+                let role = Role::App { program, sidecar: true };
+                self.add_workload(DEFAULT_NAMESPACE, &format!("{name}-{version}"), &labels, "default", role);
+            }
+        }
+        self.add_httpbin(DEFAULT_NAMESPACE, true);
+        self.add_sleep(DEFAULT_NAMESPACE, "sleep", true);
+        self
+    }
+
+    /// Adds `httpbin` to `namespace`: a Service on port 8000 and one pod.
+    pub fn add_httpbin(&mut self, namespace: &str, sidecar: bool) {
+        let http = ServicePort { name: "http", port: 8000, target_port: 8000 };
+        self.add_service(namespace, "httpbin", &[("app", "httpbin")], vec![http]);
+        let role = Role::App { program: Program::Httpbin, sidecar };
+        self.add_workload(namespace, "httpbin", &[("app", "httpbin"), ("version", "v1")], "default", role);
+    }
+
+    /// Adds a pod named `name` to call from; it has no Service.
+    pub fn add_sleep(&mut self, namespace: &str, name: &str, sidecar: bool) {
+        let role = Role::App { program: Program::Sleep, sidecar };
+        self.add_workload(namespace, name, &[("app", name)], "default", role);
+    }
+
+    /// Adds a Service.
+    pub fn add_service(&mut self, namespace: &str, name: &str, selector: &[(&str, &str)], ports: Vec<ServicePort>) {
+        let cluster_ip = nth(Ipv4Addr::new(10, 96, 0, 0), self.services.len());
+        let (namespace, name) = (self.namespace(namespace), name.to_owned());
+        self.services.push(Service { name, namespace, selector: owned(selector), ports, cluster_ip });
+    }
+
+    /// Adds a Deployment of one pod. A pod with a sidecar gets the labels that injection gives it.
+    pub fn add_workload(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        labels: &[(&str, &str)],
+        service_account: &str,
+        role: Role,
+    ) {
+        let mut labels = owned(labels);
+        if matches!(role, Role::App { sidecar: true, .. } | Role::Gateway) {
+            labels.insert(INJECTED_LABEL.to_owned(), "istio".to_owned());
+        }
+        let ip = nth(Ipv4Addr::new(10, 244, 0, 0), self.pods.len());
+        let namespace = self.namespace(namespace);
+        self.pods.push(Pod {
+            name: format!("{name}-0"),
+            namespace,
+            workload: name.to_owned(),
+            index: 0,
+            service_account: service_account.to_owned(),
+            labels,
+            ip,
+            role,
+        });
+    }
+
+    /// Callers outside the cluster, with their addresses.
+    pub fn outside(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        self.outside.iter().enumerate().map(|(at, name)| (name.as_str(), nth(Ipv4Addr::new(192, 0, 2, 0), at)))
+    }
+
+    /// The pod with this address.
+    pub fn pod_at(&self, ip: IpAddr) -> Option<&Pod> {
+        self.pods.iter().find(|pod| IpAddr::V4(pod.ip) == ip)
+    }
+
+    /// The Service with this cluster address.
+    pub fn service_at(&self, ip: IpAddr) -> Option<&Service> {
+        self.services.iter().find(|service| IpAddr::V4(service.cluster_ip) == ip)
+    }
+
+    /// The Service that `host` names for a caller in `namespace`: short, `name.namespace`, `….svc` or full.
+    pub fn service_named(&self, host: &str, namespace: &str) -> Option<&Service> {
+        self.services.iter().find(|service| {
+            let rest = host.strip_prefix(service.name.as_str());
+            match rest.map(|rest| rest.strip_prefix('.').unwrap_or(rest)) {
+                Some("") => service.namespace == namespace,
+                Some(rest) => {
+                    let rest = rest.strip_suffix(".svc.cluster.local").or(rest.strip_suffix(".svc")).unwrap_or(rest);
+                    rest == service.namespace && host.len() > service.name.len() + rest.len()
+                }
+                None => false,
+            }
+        })
+    }
+
+    /// The pods behind `service`.
+    pub fn pods_behind<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Pod> {
+        self.pods.iter().filter(|pod| service.selects(pod))
+    }
+
+    fn namespace(&mut self, name: &str) -> String {
+        if let Err(at) = self.namespaces.binary_search_by(|own| own.as_str().cmp(name)) {
+            self.namespaces.insert(at, name.to_owned());
+        }
+        name.to_owned()
+    }
+}
+
+/// The address `index + 1` after `base`.
+fn nth(base: Ipv4Addr, index: usize) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(base) + u32::try_from(index).unwrap_or(u32::MAX >> 8) + 1)
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_books_app_has_two_pods_behind_each_of_its_services() {
+        let cast = Cast::mesh().with_istio_lab();
+        for service in LabService::ALL {
+            let service = cast.service_named(service.service_name(), "default").expect("a Service");
+            let versions: Vec<_> = cast.pods_behind(service).filter_map(Pod::version).collect();
+            assert_eq!(versions, ["v1", "v2"], "{}", service.name);
+        }
+        assert_eq!(cast.namespaces, ["default", "istio-system"]);
+    }
+
+    #[test]
+    fn a_service_is_named_short_in_its_own_namespace_only() {
+        let cast = Cast::mesh().with_istio_lab();
+        let ip = |host: &str, from: &str| cast.service_named(host, from).map(|service| service.name.as_str());
+        assert_eq!(ip("service-go", "default"), Some("service-go"));
+        assert_eq!(ip("service-go", "other"), None);
+        assert_eq!(ip("service-go.default", "other"), Some("service-go"));
+        assert_eq!(ip("service-go.default.svc", "other"), Some("service-go"));
+        assert_eq!(ip("istiod.istio-system.svc.cluster.local", "other"), Some("istiod"));
+        assert_eq!(ip("service-go.other", "default"), None);
+        assert_eq!(ip("service-godefault", "default"), None);
+        assert_eq!(ip("httpbin.org", "default"), None);
+    }
+
+    #[test]
+    fn addresses_tell_pods_and_services_apart() {
+        let cast = Cast::mesh().with_istio_lab();
+        for pod in &cast.pods {
+            assert_eq!(cast.pod_at(pod.ip.into()), Some(pod));
+            assert_eq!(cast.service_at(pod.ip.into()), None);
+        }
+        for service in &cast.services {
+            assert_eq!(cast.service_at(service.cluster_ip.into()), Some(service));
+        }
+    }
+}

@@ -2,3 +2,5 @@
 
 pub mod world;
 pub mod traffic;
+pub mod check;
+pub mod observe;

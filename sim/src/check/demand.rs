@@ -1,0 +1,265 @@
+//! A check as the scenario asks for it, parsed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wavetank_reports::Place;
+
+use super::amount::Amount;
+use crate::observe::{Call, Edge, Failure, Hop, ObservationLog, Selector, Tls};
+
+/// One thing the scenario expects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// Where the scenario asks for it.
+    pub asked_at: Place,
+    /// Characters it takes there.
+    pub width: usize,
+    /// Which hops it is about.
+    pub scope: Scope,
+    /// What must hold of them.
+    pub demand: Demand,
+}
+
+/// Which part of the run a check is about.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scope {
+    /// The edge; `None` is every edge.
+    pub edge: Option<Edge>,
+    /// Name of the traffic; `None` is all traffic.
+    pub traffic: Option<Arc<str>>,
+    /// From (included) and to (excluded), since the scenario's start.
+    pub between: Option<(Duration, Duration)>,
+}
+
+impl Scope {
+    /// The hops it is about, in order.
+    pub fn hops<'a>(&'a self, log: &'a ObservationLog) -> impl Iterator<Item = &'a Hop> {
+        log.hops().filter(|hop| {
+            self.edge.as_ref().is_none_or(|edge| edge.selects(hop))
+                && self.is_traffic(hop.traffic.as_deref())
+                && self.is_between(hop.at - log.start())
+        })
+    }
+
+    /// The clients' calls it is about; the edge is not asked.
+    pub fn calls<'a>(&'a self, log: &'a ObservationLog) -> impl Iterator<Item = &'a Call> {
+        log.calls().filter(|call| self.is_traffic(Some(&call.traffic)) && self.is_between(call.at - log.start()))
+    }
+
+    fn is_traffic(&self, name: Option<&str>) -> bool {
+        self.traffic.as_deref().is_none_or(|own| name == Some(own))
+    }
+
+    fn is_between(&self, at: Duration) -> bool {
+        self.between.is_none_or(|(from, to)| from <= at && at < to)
+    }
+}
+
+/// The edge, or `*`.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.edge {
+            Some(edge) => edge.fmt(f),
+            None => f.write_str("*"),
+        }
+    }
+}
+
+/// What must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Demand {
+    /// Decisions fall on versions in these shares; versions not named get none.
+    Split(Vec<Arm>),
+    /// So many hops end with such a status.
+    Status(StatusClass, Amount),
+    /// Every connection is secured like this.
+    Tls(TlsMode),
+    /// Every connection's caller proved this identity.
+    Peer(Arc<str>),
+    /// Every hop took so many tries.
+    Attempts(Amount),
+    /// Every hop reached one of these.
+    Reaches(Vec<Selector>),
+    /// So many hops carry this response flag.
+    Flag(Arc<str>, Amount),
+    /// Every hop failed like this, without a response.
+    Connect(Failure),
+    /// This quantile of the latencies is bounded.
+    Latency(Quantile, Bound),
+    /// Nothing like this happens.
+    Never(Pattern),
+}
+
+impl Demand {
+    /// Its key in the scenario.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Split(_) => "split",
+            Self::Status(..) => "status",
+            Self::Tls(_) => "tls",
+            Self::Peer(_) => "peer",
+            Self::Attempts(_) => "attempts",
+            Self::Reaches(_) => "reaches",
+            Self::Flag(..) => "flags",
+            Self::Connect(_) => "connect",
+            Self::Latency(..) => "latency",
+            Self::Never(_) => "never",
+        }
+    }
+}
+
+/// The share of one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arm {
+    /// Label `version` of its pods.
+    pub version: Arc<str>,
+    /// Percent of all decisions.
+    pub percent: f64,
+}
+
+/// One status or a hundred of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusClass {
+    /// This status.
+    Code(u16),
+    /// `2xx` is 2.
+    Hundred(u16),
+}
+
+impl StatusClass {
+    /// Whether `status` is of this class.
+    pub fn has(self, status: u16) -> bool {
+        match self {
+            Self::Code(code) => status == code,
+            Self::Hundred(hundred) => status / 100 == hundred,
+        }
+    }
+}
+
+impl fmt::Display for StatusClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "{code}"),
+            Self::Hundred(hundred) => write!(f, "{hundred}xx"),
+        }
+    }
+}
+
+impl std::str::FromStr for StatusClass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a status like 200 or 5xx");
+        if let Some(hundred) = text.strip_suffix("xx") {
+            let hundred = hundred.parse().ok().filter(|own| (1..=5).contains(own)).ok_or_else(wrong)?;
+            return Ok(Self::Hundred(hundred));
+        }
+        text.parse().ok().filter(|code| (100..=599).contains(code)).map(Self::Code).ok_or_else(wrong)
+    }
+}
+
+/// How a connection must be secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Certificates on both sides.
+    Mtls,
+    /// No TLS.
+    Plaintext,
+    /// The server's certificate only.
+    Simple,
+}
+
+impl TlsMode {
+    /// Whether `tls` is of this mode.
+    pub fn is(self, tls: &Tls) -> bool {
+        self == Self::of(tls)
+    }
+
+    /// The mode of `tls`.
+    pub fn of(tls: &Tls) -> Self {
+        match tls {
+            Tls::Mutual { .. } => Self::Mtls,
+            Tls::Plaintext => Self::Plaintext,
+            Tls::Simple => Self::Simple,
+        }
+    }
+}
+
+impl fmt::Display for TlsMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mtls => "mtls",
+            Self::Plaintext => "plaintext",
+            Self::Simple => "simple",
+        })
+    }
+}
+
+/// What must not happen; every part that is given must be there for a hop to count.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pattern {
+    /// It ends with such a status.
+    pub status: Option<StatusClass>,
+    /// Its connection is secured like this.
+    pub tls: Option<TlsMode>,
+    /// It reaches such a pod.
+    pub reaches: Option<Selector>,
+    /// It carries this response flag.
+    pub flag: Option<Arc<str>>,
+    /// The body the client got holds this text.
+    pub body_has: Option<Arc<str>>,
+}
+
+/// A quantile of latencies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Quantile {
+    /// `p50`, `p99.9`: the smallest latency that so many percent do not exceed.
+    Percentile(f64),
+    /// The largest.
+    Max,
+}
+
+impl fmt::Display for Quantile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percentile(percent) => write!(f, "p{percent}"),
+            Self::Max => f.write_str("max"),
+        }
+    }
+}
+
+/// A bound on a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Less than this.
+    Below(Duration),
+    /// More than this.
+    Above(Duration),
+}
+
+impl Bound {
+    /// Whether `duration` keeps it.
+    pub fn accepts(self, duration: Duration) -> bool {
+        match self {
+            Self::Below(bound) => duration < bound,
+            Self::Above(bound) => duration > bound,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Below(bound) => write!(f, "< {}", millis(*bound)),
+            Self::Above(bound) => write!(f, "> {}", millis(*bound)),
+        }
+    }
+}
+
+/// A duration as milliseconds with at most one decimal: `6.1ms`, `40ms`.
+pub fn millis(duration: Duration) -> String {
+    let text = format!("{:.1}", duration.as_secs_f64() * 1000.0);
+    format!("{}ms", text.strip_suffix(".0").unwrap_or(&text))
+}

@@ -1,0 +1,31 @@
+//! Verdicts: pure functions from what a scenario asks for and what the log shows. A checker sees the log
+//! only, and cannot steer.
+//!
+//! Only a split has a tolerance, because only a split is about a configured probability: it is judged by
+//! the exact binomial distribution at a false-failure rate for the whole run, shared evenly by its
+//! statistical tests. Everything else is exact on the recorded run.
+//!
+//! Files, in the order data meets them:
+//! - [`demand`]: a check as the scenario asks for it
+//! - [`amount`]: counts and shares as they are written
+//! - [`judge`]: every check of a run, and its budget of false failures
+//! - [`split`], [`exact`], [`never`]: the kinds of checks
+//! - [`binomial`]: the statistics
+//! - [`explain`]: why it came out so, and which line decided
+
+pub mod amount;
+pub mod binomial;
+pub mod demand;
+mod exact;
+pub mod explain;
+pub mod judge;
+mod never;
+mod split;
+
+#[cfg(test)]
+mod sample;
+
+pub use amount::{Amount, Quantity};
+pub use demand::{Arm, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
+pub use explain::Sources;
+pub use judge::{Judged, judge};

@@ -1,0 +1,282 @@
+//! Shares of a configured split, by the exact binomial distribution.
+//!
+//! One decision is one request on the edge: the version its first attempt chose. Retries do not count, for
+//! they are not independent. A version that is not named, or named with 0, must get nothing, exactly.
+
+use std::collections::BTreeMap;
+
+use wavetank_reports::CheckVerdict;
+
+use super::binomial::{Acceptance, Binomial, smallest_leak};
+use super::demand::Arm;
+use super::judge::Finding;
+use crate::observe::Hop;
+
+/// Fewer decisions than this say nothing about a share.
+const DECISIONS_MIN: u64 = 30;
+/// An arm expected to get less than this says nothing either.
+const EXPECTED_MIN: f64 = 5.0;
+/// The power a shift must be seen with to be called seen.
+const POWER: f64 = 0.99;
+/// A test that cannot see a shift of this many points is weak.
+const DETECT_POINTS: f64 = 8.0;
+/// What a decision counts as that chose no pod.
+const NOWHERE: &str = "nowhere";
+
+/// How many statistical tests a split takes: two arms are one test, for one share gives the other.
+pub(super) fn tests(arms: &[Arm]) -> usize {
+    match uncertain(arms).count() {
+        2 => 1,
+        more => more,
+    }
+}
+
+/// Arms with a share strictly between nothing and everything.
+fn uncertain(arms: &[Arm]) -> impl Iterator<Item = &Arm> {
+    arms.iter().filter(|arm| arm.percent > 0.0 && arm.percent < 100.0)
+}
+
+/// Judges one split; `alpha` is the size of each of its tests.
+pub(super) fn judge<'a>(arms: &[Arm], hops: Vec<&'a Hop>, alpha: f64) -> Finding<'a> {
+    let summary = format!("split {}", list(arms.iter().map(|arm| format!("{} {}%", arm.version, arm.percent))));
+    let n = hops.len() as u64;
+    if n == 0 {
+        return Finding::inconclusive(summary, "no request crossed this edge");
+    }
+    let mut counts: BTreeMap<&str, u64> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
+    for hop in &hops {
+        *counts.entry(hop.arm().unwrap_or(NOWHERE)).or_default() += 1;
+    }
+    let tested: Vec<Tested<'_>> = tested(arms, &counts, n, alpha);
+    let strays = strays(arms, &counts);
+    let verdict = verdict(&tested, &strays, n);
+    let mut finding = Finding { verdict, evidence: hops, ..Finding::pass(summary) };
+    describe(&mut finding, arms, &counts, &tested, &strays, n);
+    finding
+}
+
+/// One arm under test.
+struct Tested<'a> {
+    arm: &'a Arm,
+    count: u64,
+    region: Acceptance,
+    chance: f64,
+}
+
+impl Tested<'_> {
+    fn share(&self) -> f64 {
+        self.arm.percent / 100.0
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.region.accepts(self.count)
+    }
+
+    fn is_statistical(&self) -> bool {
+        self.arm.percent > 0.0 && self.arm.percent < 100.0
+    }
+}
+
+/// The arms that are judged: one of two, each of more, and every one that must get nothing or all.
+fn tested<'a>(arms: &'a [Arm], counts: &BTreeMap<&str, u64>, n: u64, alpha: f64) -> Vec<Tested<'a>> {
+    let paired = uncertain(arms).count() == 2;
+    let second = uncertain(arms).nth(1).map(|arm| &arm.version);
+    let skipped = |arm: &Arm| paired && Some(&arm.version) == second;
+    let test = |arm: &'a Arm| {
+        let truth = Binomial::new(n, arm.percent / 100.0);
+        let count = counts.get(&*arm.version).copied().unwrap_or(0);
+        Tested { arm, count, region: truth.acceptance(alpha), chance: truth.two_sided(count) }
+    };
+    arms.iter().filter(|arm| !skipped(arm)).map(test).collect()
+}
+
+/// Versions that got requests and were not named.
+fn strays(arms: &[Arm], counts: &BTreeMap<&str, u64>) -> Vec<(String, u64)> {
+    let named = |version: &str| arms.iter().any(|arm| *arm.version == *version);
+    counts
+        .iter()
+        .filter(|(version, _)| !named(version))
+        .map(|(version, count)| ((*version).to_owned(), *count))
+        .collect()
+}
+
+fn verdict(tested: &[Tested<'_>], strays: &[(String, u64)], n: u64) -> CheckVerdict {
+    let exact_wrong = tested.iter().any(|arm| !arm.is_statistical() && !arm.is_accepted());
+    if exact_wrong || !strays.is_empty() {
+        return CheckVerdict::Fail;
+    }
+    let too_few =
+        |arm: &Tested<'_>| n < DECISIONS_MIN || arm.share().min(1.0 - arm.share()) * (n as f64) < EXPECTED_MIN;
+    if tested.iter().any(|arm| arm.is_statistical() && too_few(arm)) {
+        CheckVerdict::Inconclusive
+    } else if tested.iter().all(Tested::is_accepted) {
+        CheckVerdict::Pass
+    } else {
+        CheckVerdict::Fail
+    }
+}
+
+fn describe(
+    finding: &mut Finding<'_>,
+    arms: &[Arm],
+    counts: &BTreeMap<&str, u64>,
+    tested: &[Tested<'_>],
+    strays: &[(String, u64)],
+    n: u64,
+) {
+    let percent = |count: u64| format!("{:.1}%", count as f64 * 100.0 / n as f64);
+    // Arms that must get nothing are worth a word only when they got something.
+    let spoken: Vec<&Tested<'_>> = tested.iter().filter(|arm| arm.arm.percent > 0.0 || arm.count > 0).collect();
+    let mut observed: Vec<String> =
+        spoken.iter().map(|arm| format!("{} {}/{n} = {}", arm.arm.version, arm.count, percent(arm.count))).collect();
+    observed.extend(strays.iter().map(|(version, count)| format!("{version} {count}")));
+    finding.observed = observed.join(", ");
+    finding.expected = list(spoken.iter().map(|arm| format!("{}%", arm.arm.percent)));
+    finding.allowed = list(spoken.iter().map(|arm| {
+        let (lo, hi) = (arm.region.lo, arm.region.hi);
+        if lo == hi { lo.to_string() } else { format!("{}–{}", percent(lo).trim_end_matches('%'), percent(hi)) }
+    }));
+    let got = list(counts.iter().map(|(version, count)| format!("{version} {count}")));
+    finding.label = format!("got {got} of {n} decisions");
+    match finding.verdict {
+        CheckVerdict::Inconclusive => {
+            finding.message = format!("{n} decisions are too few for {}", finding.summary);
+            finding.label = format!("{n} decisions; at least {} are needed", decisions_needed(arms));
+        }
+        CheckVerdict::Fail => finding.message = failure(arms, counts, tested, n),
+        _ => finding.message = format!("{} of {n} decisions", got),
+    }
+    power(finding, tested, n);
+}
+
+fn failure(arms: &[Arm], counts: &BTreeMap<&str, u64>, tested: &[Tested<'_>], n: u64) -> String {
+    let shares = |of: &mut dyn Iterator<Item = f64>| {
+        of.map(|share| format!("{share:.1}").trim_end_matches(".0").to_owned()).collect::<Vec<_>>().join("/")
+    };
+    let got = shares(&mut counts.values().map(|count| *count as f64 * 100.0 / n as f64));
+    let named = counts.keys().copied().collect::<Vec<_>>().join("/");
+    let wanted_of = |version: &str| arms.iter().find(|arm| *arm.version == *version).map_or(0.0, |arm| arm.percent);
+    let wanted = shares(&mut counts.keys().map(|version| wanted_of(version)));
+    let worst = tested.iter().filter(|arm| !arm.is_accepted()).map(|arm| arm.chance).fold(1.0, f64::min);
+    let chance = match worst {
+        chance if chance < 1e-300 => "; p < 1e-300".to_owned(),
+        chance if chance < 1.0 => format!("; p = {chance:.0e}"),
+        _ => String::new(),
+    };
+    format!("traffic split on {{edge}} is {got} ({named}), not {wanted}{chance}")
+}
+
+/// Says what the test can see, and warns when that is not much.
+fn power(finding: &mut Finding<'_>, tested: &[Tested<'_>], n: u64) {
+    let statistical: Vec<&Tested<'_>> = tested.iter().filter(|arm| arm.is_statistical()).collect();
+    if statistical.is_empty() {
+        finding.power = Some(format!("a {:.2}% leak would show", smallest_leak(n) * 100.0));
+        return;
+    }
+    if finding.verdict == CheckVerdict::Inconclusive {
+        return;
+    }
+    let shift = |arm: &&Tested<'_>| arm.region.smallest_shift(arm.share(), POWER).unwrap_or(1.0);
+    // Rounded up, so that what is said to be seen is seen.
+    let points = (statistical.iter().map(shift).fold(0.0, f64::max) * 1000.0).ceil() / 10.0;
+    finding.power = Some(format!("sees shifts ≥ {points:.1} pt"));
+    if finding.verdict == CheckVerdict::Pass && points > DETECT_POINTS {
+        let scale = points / DETECT_POINTS;
+        let needed = (n as f64 * scale * scale / 100.0).ceil() * 100.0;
+        finding.weak = Some((
+            format!("weak check: {} of {n} decisions sees only shifts of {points:.1} points or more", finding.summary),
+            format!("about {needed} decisions see a shift of {DETECT_POINTS} points"),
+        ));
+    }
+}
+
+/// The fewest decisions from which every arm can be judged.
+fn decisions_needed(arms: &[Arm]) -> u64 {
+    let for_arm = |arm: &Arm| {
+        let share = arm.percent / 100.0;
+        (EXPECTED_MIN / share.min(1.0 - share)).ceil() as u64
+    };
+    uncertain(arms).map(for_arm).max().unwrap_or(0).max(DECISIONS_MIN)
+}
+
+fn list(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::hops_to;
+    use super::*;
+
+    fn arms(written: &[(&str, f64)]) -> Vec<Arm> {
+        written.iter().map(|(version, percent)| Arm { version: (*version).into(), percent: *percent }).collect()
+    }
+
+    fn verdict_of(written: &[(&str, f64)], got: &[(&str, u64)]) -> (CheckVerdict, String) {
+        let hops = hops_to(got);
+        let finding = judge(&arms(written), hops.iter().collect(), 1e-6);
+        (finding.verdict, format!("{} | {} | {:?}", finding.observed, finding.allowed, finding.power))
+    }
+
+    const CANARY: &[(&str, f64)] = &[("v1", 70.0), ("v2", 30.0)];
+
+    #[test]
+    fn the_region_ends_where_the_table_says() {
+        for (v1, wanted) in [
+            (1297, CheckVerdict::Fail),
+            (1298, CheckVerdict::Pass),
+            (1499, CheckVerdict::Pass),
+            (1500, CheckVerdict::Fail),
+        ] {
+            assert_eq!(verdict_of(CANARY, &[("v1", v1), ("v2", 2000 - v1)]).0, wanted, "{v1}");
+        }
+    }
+
+    #[test]
+    fn a_pass_shows_range_and_power() {
+        let (_, text) = verdict_of(CANARY, &[("v1", 1392), ("v2", 608)]);
+        assert_eq!(text, r#"v1 1392/2000 = 69.6% | 64.9–75.0% | Some("sees shifts ≥ 7.7 pt")"#);
+    }
+
+    #[test]
+    fn zero_weight_and_arms_left_out_get_exactly_nothing() {
+        let pinned: &[(&str, f64)] = &[("v1", 100.0), ("v2", 0.0)];
+        assert_eq!(verdict_of(pinned, &[("v1", 500)]).0, CheckVerdict::Pass);
+        assert_eq!(verdict_of(pinned, &[("v1", 4999), ("v2", 1)]).0, CheckVerdict::Fail);
+        assert_eq!(verdict_of(&[("v1", 100.0)], &[("v1", 4999), ("v2", 1)]).0, CheckVerdict::Fail);
+        assert_eq!(verdict_of(CANARY, &[("v1", 1400), ("v2", 600), ("v3", 1)]).0, CheckVerdict::Fail);
+        assert_eq!(verdict_of(CANARY, &[("v1", 1400), ("v2", 600), ("", 1)]).0, CheckVerdict::Fail);
+    }
+
+    #[test]
+    fn too_few_decisions_are_inconclusive() {
+        assert_eq!(verdict_of(CANARY, &[]).0, CheckVerdict::Inconclusive);
+        assert_eq!(verdict_of(CANARY, &[("v1", 20), ("v2", 9)]).0, CheckVerdict::Inconclusive);
+        assert_eq!(verdict_of(&[("v1", 99.0), ("v2", 1.0)], &[("v1", 400)]).0, CheckVerdict::Inconclusive);
+    }
+
+    #[test]
+    fn three_arms_are_three_tests_and_two_are_one() {
+        let three = arms(&[("v1", 50.0), ("v2", 30.0), ("v3", 20.0)]);
+        assert_eq!((tests(&three), tests(&arms(CANARY)), tests(&arms(&[("v1", 100.0)]))), (3, 1, 0));
+        let hops = hops_to(&[("v1", 1000), ("v2", 600), ("v3", 400)]);
+        assert_eq!(judge(&three, hops.iter().collect(), 1e-6).verdict, CheckVerdict::Pass);
+        let hops = hops_to(&[("v1", 1000), ("v2", 400), ("v3", 600)]);
+        assert_eq!(judge(&three, hops.iter().collect(), 1e-6).verdict, CheckVerdict::Fail);
+    }
+
+    #[test]
+    fn a_blunt_test_says_so() {
+        let hops = hops_to(&[("v1", 70), ("v2", 30)]);
+        let (message, help) = judge(&arms(CANARY), hops.iter().collect(), 1e-6).weak.unwrap();
+        assert!(message.contains("34.8 points") && help.contains("1900"), "{message} / {help}");
+    }
+
+    #[test]
+    fn a_failure_names_shares_and_chance() {
+        let hops = hops_to(&[("v1", 1003), ("v2", 997)]);
+        let finding = judge(&arms(CANARY), hops.iter().collect(), 1e-6);
+        assert_eq!(finding.message, "traffic split on {edge} is 50.1/49.9 (v1/v2), not 70/30; p = 1e-76");
+        assert_eq!(finding.label, "got v1 1003, v2 997 of 2000 decisions");
+    }
+}

@@ -1,0 +1,244 @@
+//! The ordered log, its canonical text and its hash.
+//!
+//! Equal runs have equal logs, line by line; the decisions hash is SHA-256 over those lines. A place is
+//! written with its file's name alone, so that the hash does not depend on where the tool was started.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use wavetank_platform::Instant;
+
+use super::hop::{Failure, Hop, Place, Tls};
+use super::party::{Party, Service, write_choice};
+
+/// What a client saw of one request it sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// When it was sent.
+    pub at: Instant,
+    /// Name of its traffic.
+    pub traffic: Arc<str>,
+    /// Its `x-request-id`: the key of its hops.
+    pub request: Arc<str>,
+    /// Who sent it.
+    pub source: Party,
+    /// What it asked for.
+    pub destination: Service,
+    /// Method and path, for people.
+    pub target: Arc<str>,
+    /// Status; 0 when no response came.
+    pub status: u16,
+    /// Why none came.
+    pub failure: Option<Failure>,
+    /// Body of the response as text, cut to what the target keeps.
+    pub body: Arc<str>,
+    /// From the request to the last byte of its response.
+    pub latency: Duration,
+}
+
+/// The control plane sent configuration to a proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// When.
+    pub at: Instant,
+    /// To whom.
+    pub proxy: Party,
+    /// Kind of resource: `cds`, `eds`, `lds`, `rds`, `sds`.
+    pub kind: Arc<str>,
+    /// Version or nonce.
+    pub version: Arc<str>,
+}
+
+/// A proxy answered a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ack {
+    /// When.
+    pub at: Instant,
+    /// Who answered.
+    pub proxy: Party,
+    /// Kind of resource.
+    pub kind: Arc<str>,
+    /// Version or nonce it answered.
+    pub version: Arc<str>,
+    /// Why it refused; `None` when it accepted.
+    pub refused: Option<Arc<str>>,
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// Configuration was sent.
+    Push(Push),
+    /// Configuration was accepted or refused.
+    Ack(Ack),
+    /// A client's request, from its own side.
+    Call(Call),
+    /// A request on one edge.
+    Hop(Hop),
+}
+
+impl Observation {
+    /// When it happened.
+    pub fn at(&self) -> Instant {
+        match self {
+            Self::Push(push) => push.at,
+            Self::Ack(ack) => ack.at,
+            Self::Call(call) => call.at,
+            Self::Hop(hop) => hop.at,
+        }
+    }
+}
+
+/// Everything that happened in a run, in the order of virtual time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObservationLog {
+    start: Instant,
+    entries: Vec<Observation>,
+}
+
+impl ObservationLog {
+    /// The log of `entries`, ordered by time and, at equal times, by their canonical text. `start` is when
+    /// the mesh had converged and traffic began: what scenarios count their times from.
+    pub fn new(start: Instant, entries: Vec<Observation>) -> Self {
+        let mut keyed: Vec<_> = entries.into_iter().map(|entry| (entry.at(), entry.to_string(), entry)).collect();
+        keyed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        Self { start, entries: keyed.into_iter().map(|(_, _, entry)| entry).collect() }
+    }
+
+    /// When the scenario's own time begins.
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// All entries in order.
+    pub fn entries(&self) -> &[Observation] {
+        &self.entries
+    }
+
+    /// The hops in order.
+    pub fn hops(&self) -> impl Iterator<Item = &Hop> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Observation::Hop(hop) => Some(hop),
+            _ => None,
+        })
+    }
+
+    /// The clients' calls in order.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Observation::Call(call) => Some(call),
+            _ => None,
+        })
+    }
+
+    /// SHA-256 over every entry's line, in lower-case hex.
+    pub fn decisions_hash(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("start {}\n", Seconds(self.start.since_start())));
+        for entry in &self.entries {
+            hash.update(entry.to_string().as_bytes());
+            hash.update(b"\n");
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The first line in which two logs differ: its number from 1, and each log's line where it has one.
+    pub fn first_difference(&self, other: &Self) -> Option<(usize, Option<String>, Option<String>)> {
+        let longest = self.entries.len().max(other.entries.len());
+        (0..longest).find_map(|at| {
+            let (ours, theirs) = (self.entries.get(at), other.entries.get(at));
+            let text = |entry: Option<&Observation>| entry.map(Observation::to_string);
+            let (ours, theirs) = (text(ours), text(theirs));
+            (ours != theirs).then_some((at + 1, ours, theirs))
+        })
+    }
+}
+
+/// The entry's canonical line. The decisions hash is made of it: a change here changes every pinned hash.
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", Seconds(self.at().since_start()))?;
+        match self {
+            Self::Push(push) => write!(f, "push {} {} {}", push.proxy, push.kind, push.version),
+            Self::Ack(ack) => {
+                let answer = ack.refused.as_deref().map_or("ack".into(), |why| format!("nack {why:?}"));
+                write!(f, "{answer} {} {} {}", ack.proxy, ack.kind, ack.version)
+            }
+            Self::Call(call) => write_call(f, call),
+            Self::Hop(hop) => write_hop(f, hop),
+        }
+    }
+}
+
+fn write_call(f: &mut fmt::Formatter<'_>, call: &Call) -> fmt::Result {
+    write!(f, "call {} {} {} -> {} {:?}", call.request, call.traffic, call.source, call.destination, call.target)?;
+    write!(f, " {} {} in {} {:?}", call.status, Dash(call.failure), Seconds(call.latency), call.body)
+}
+
+fn write_hop(f: &mut fmt::Formatter<'_>, hop: &Hop) -> fmt::Result {
+    let traffic = hop.traffic.as_deref();
+    write!(f, "hop {} {} {} -> {}", hop.request, Dash(traffic), hop.source, hop.destination)?;
+    if let Some(first) = &hop.first_endpoint {
+        write_choice(f, first.version.as_deref(), first.pod)?;
+    }
+    match &hop.endpoint {
+        Some(endpoint) => write!(f, " {} {}", endpoint.workload, endpoint.address)?,
+        None => f.write_str(" - -")?,
+    }
+    write!(f, " {:?} {} {} [{}] {}", hop.target, hop.status, Dash(hop.failure), hop.flags.join(","), hop.details)?;
+    match &hop.tls {
+        None => f.write_str(" -")?,
+        Some(Tls::Plaintext) => f.write_str(" plaintext")?,
+        Some(Tls::Simple) => f.write_str(" simple")?,
+        Some(Tls::Mutual { caller, callee }) => {
+            write!(f, " mtls({},{})", Dash(caller.as_deref()), Dash(callee.as_deref()))?;
+        }
+    }
+    write!(f, " attempts={} in {}", hop.attempts, Seconds(hop.latency))?;
+    let decision = &hop.decision;
+    for (name, from) in [
+        (&decision.listener, &None),
+        (&decision.virtual_host, &decision.virtual_host_from),
+        (&decision.route, &decision.route_from),
+        (&decision.cluster, &decision.cluster_from),
+    ] {
+        write!(f, " {}", Dash(name.as_deref()))?;
+        if let Some(place) = from {
+            write!(f, "({})", BareName(place))?;
+        }
+    }
+    Ok(())
+}
+
+/// A duration as seconds with nine decimals.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0.as_secs(), self.0.subsec_nanos())
+    }
+}
+
+/// A value, or `-`.
+struct Dash<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Dash<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// A place without its folders.
+struct BareName<'a>(&'a Place);
+
+impl fmt::Display for BareName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.file.rsplit('/').next().unwrap_or_default();
+        write!(f, "{name}:{}:{}", self.0.line, self.0.column)
+    }
+}

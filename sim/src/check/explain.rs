@@ -35,9 +35,22 @@ pub fn decided_by(hops: &[&Hop]) -> Vec<ReportPlace> {
 
 /// Notes that explain these hops: one for each line and reason, most frequent first.
 pub fn notes(hops: &[&Hop], sources: &Sources) -> Vec<Note> {
-    let reasons = hops.iter().map(|hop| Reason::of(hop));
-    let told = most_frequent(reasons);
-    told.into_iter().map(|(reason, count)| reason.note(count, hops.len(), sources)).collect()
+    let mut by_reason: BTreeMap<Reason, Vec<&Hop>> = BTreeMap::new();
+    for hop in hops {
+        by_reason.entry(Reason::of(hop)).or_default().push(hop);
+    }
+    let mut by_reason: Vec<(Reason, Vec<&Hop>)> = by_reason.into_iter().collect();
+    by_reason.sort_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.0.cmp(&b.0)));
+    by_reason.truncate(TOLD_MAX);
+    by_reason.into_iter().map(|(reason, own)| reason.note(&own, hops.len(), sources)).collect()
+}
+
+/// What would put these hops right, where that is known.
+pub fn help(hops: &[&Hop]) -> Option<String> {
+    let missing = hops.iter().find(|hop| hop.has_flag("NC"))?;
+    let (subset, host) = missing.decision.subset_and_host().filter(|(subset, _)| !subset.is_empty())?;
+    let service = short(host);
+    Some(format!("add a DestinationRule for host `{service}` that defines subset `{subset}`"))
 }
 
 /// Where requests ended that never came to an edge: the failures of the whole run.
@@ -80,7 +93,7 @@ fn most_frequent<T: Ord>(values: impl Iterator<Item = T>) -> Vec<(T, usize)> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Reason {
     place: Option<Place>,
-    decider: String,
+    decider: Option<String>,
     outcome: Option<String>,
 }
 
@@ -89,43 +102,52 @@ impl Reason {
         Self { place: hop.decision.place().cloned(), decider: decider(hop), outcome: outcome(hop) }
     }
 
-    fn note(&self, count: usize, total: usize, sources: &Sources) -> Note {
-        let how_many = match (count, total) {
+    /// The note on `hops`, which have this reason, out of `total`.
+    fn note(&self, hops: &[&Hop], total: usize, sources: &Sources) -> Note {
+        let how_many = match (hops.len(), total) {
             (1, 1) => "the only decision was".to_owned(),
             (count, total) if count == total => format!("all {total} decisions were"),
             (1, total) => format!("1 of {total} decisions was"),
-            _ => format!("{count} of {total} decisions were"),
+            (count, total) => format!("{count} of {total} decisions were"),
         };
-        let made = format!("{how_many} made by {}", self.decider);
+        let made = self.decider.as_ref().map(|decider| format!("{how_many} made by {decider}"));
         let place = self.place.as_ref().map(ReportPlace::from);
         let snippet = place.as_ref().and_then(|place| Snippet::of(sources.text(&place.file)?, place, None, ""));
-        match &self.outcome {
-            Some(outcome) => {
-                let snippet = snippet.map(|snippet| Snippet { label: made.clone(), ..snippet });
-                let message = if snippet.is_some() { outcome.clone() } else { format!("{outcome}; {made}") };
-                Note { message, place, snippet }
-            }
-            None => Note { message: made, place, snippet },
-        }
+        let (message, label) = match (&self.outcome, made) {
+            (None, Some(made)) => (made, arms(hops)),
+            (None, None) => (format!("{how_many} not made by a proxy"), String::new()),
+            (Some(outcome), Some(made)) if snippet.is_some() => (outcome.clone(), made),
+            (Some(outcome), Some(made)) => (format!("{outcome}; {made}"), String::new()),
+            (Some(outcome), None) => (format!("{outcome} ({} of {total} decisions)", hops.len()), String::new()),
+        };
+        Note { message, place, snippet: snippet.map(|snippet| Snippet { label, ..snippet }) }
     }
 }
 
-/// What made the decision.
-fn decider(hop: &Hop) -> String {
-    let decision = &hop.decision;
-    if decision.cluster.is_none() && decision.route.is_none() && decision.virtual_host.is_none() {
-        return match decision.listener {
-            Some(_) => format!("no virtual host: none is for host `{}`", hop.destination),
-            None => format!("nothing: no proxy took the request to `{}`", hop.destination),
-        };
+/// Which versions the hops went to: `to v1 1003, v2 997`; empty when no version is known.
+fn arms(hops: &[&Hop]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for version in hops.iter().filter_map(|hop| hop.arm()) {
+        *counts.entry(version).or_default() += 1;
     }
+    let parts: Vec<String> = counts.iter().map(|(version, count)| format!("{version} {count}")).collect();
+    if parts.is_empty() { String::new() } else { format!("to {}", parts.join(", ")) }
+}
+
+fn short(host: &str) -> &str {
+    host.split('.').next().unwrap_or_default()
+}
+
+/// What made the decision; `None` when nothing did.
+fn decider(hop: &Hop) -> Option<String> {
+    let decision = &hop.decision;
     if decision.is_default_route() {
-        return format!("the default route: no VirtualService matched host `{}`", hop.destination);
+        return Some(format!("the default route: no VirtualService matched host `{}`", hop.destination));
     }
     match (&decision.route, &decision.cluster) {
-        (Some(route), _) if !route.is_empty() => format!("route `{route}`"),
-        (_, Some(_)) => "this route".to_owned(),
-        (_, None) => "this virtual host".to_owned(),
+        (Some(route), _) if !route.is_empty() => Some(format!("route `{route}`")),
+        (_, Some(_)) => Some("this route".to_owned()),
+        (_, None) => decision.virtual_host.as_ref().map(|_| "this virtual host".to_owned()),
     }
 }
 
@@ -134,7 +156,7 @@ fn decider(hop: &Hop) -> String {
 fn outcome(hop: &Hop) -> Option<String> {
     let decision = &hop.decision;
     let (subset, host) = decision.subset_and_host().unwrap_or_default();
-    let service = host.split('.').next().unwrap_or_default();
+    let service = short(host);
     let cluster = decision.cluster.as_deref().unwrap_or("-");
     let pods =
         if subset.is_empty() { format!("of `{service}`") } else { format!("in subset `{subset}` of `{service}`") };

@@ -123,6 +123,7 @@ fn diagnose(check: &Check, finding: &Finding<'_>, log: &ObservationLog, sources:
     } else {
         explain::notes(&finding.evidence, sources)
     };
+    found.help = explain::help(&finding.evidence);
     if let Some(remark) = default_route_remark(check, finding) {
         found.related.push(remark);
     }
@@ -160,5 +161,149 @@ fn code(demand: &Demand) -> &'static str {
         Demand::Flag(..) => "MS1007",
         Demand::Connect(_) => "MS1008",
         Demand::Latency(..) => "MS1009",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wavetank_reports::terminal::{self, Detail, Paint};
+    use wavetank_reports::{Place, RunReport, ScenarioResult};
+
+    use super::super::demand::{Arm, Pattern, Scope};
+    use super::super::sample::{hop, hops_to, log, lost, with_calls};
+    use super::*;
+    use crate::observe::{Decision, Party, Service};
+
+    const MANIFEST: &str = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n    - route:\n";
+    const SCENARIO: &str = "expect:\n  - edge: service-node -> service-go\n    split: {v1: 70, v2: 30}\n";
+
+    fn sources() -> Sources {
+        let mut sources = Sources::default();
+        sources.insert("canary.yaml", MANIFEST);
+        sources.insert("scenario.yaml", SCENARIO);
+        sources
+    }
+
+    fn check(demand: Demand) -> Check {
+        let edge = Some("service-node -> service-go".parse().unwrap());
+        let scope = Scope { edge, ..Scope::default() };
+        Check { asked_at: Place::new("scenario.yaml", 3, 5), width: 23, scope, demand }
+    }
+
+    fn canary() -> Check {
+        let arm = |version: &str, percent| Arm { version: version.into(), percent };
+        check(Demand::Split(vec![arm("v1", 70.0), arm("v2", 30.0)]))
+    }
+
+    /// What the terminal shows of these checks on this log.
+    fn shown(checks: &[Check], log: &ObservationLog) -> String {
+        let judged = judge(checks, log, 1e-6, &sources());
+        let scenario = ScenarioResult {
+            file: "scenario.yaml".to_owned(),
+            name: "example".to_owned(),
+            compat: "v1".to_owned(),
+            target: "tank".to_owned(),
+            seed: 1,
+            verdict: ScenarioResult::verdict_of(&judged.results),
+            decisions_hash: None,
+            packets_hash: None,
+            simulated_ms: 0,
+            checks: judged.results,
+            faults: Vec::new(),
+            diagnostics: judged.diagnostics,
+            flow: Vec::new(),
+            elapsed: None,
+        };
+        terminal::render(&RunReport::new("wavetank", vec![scenario]), Detail::Normal, Paint::Plain, 1)
+    }
+
+    #[test]
+    fn a_wrong_split_names_the_line_that_decided() {
+        insta::assert_snapshot!(shown(&[canary()], &log(hops_to(&[("v1", 1003), ("v2", 997)]))));
+    }
+
+    #[test]
+    fn a_split_by_the_default_route_says_that_no_virtual_service_matched() {
+        let mut hops = hops_to(&[("v1", 1003), ("v2", 997)]);
+        for hop in &mut hops {
+            let cluster = Some("outbound|80||service-go.default.svc.cluster.local".into());
+            hop.decision =
+                Decision { route: Some("default".into()), route_from: None, cluster, ..hop.decision.clone() };
+        }
+        insta::assert_snapshot!(shown(&[canary()], &log(hops)));
+    }
+
+    #[test]
+    fn a_missing_subset_is_explained_by_name_and_line() {
+        let status = check(Demand::Status("200".parse().unwrap(), "all".parse().unwrap()));
+        let hops = [vec![lost("v1"); 1400], vec![lost("v2"); 600]].concat();
+        insta::assert_snapshot!(shown(&[canary(), status], &log(hops)));
+    }
+
+    #[test]
+    fn an_edge_without_requests_says_where_they_stopped() {
+        let stopped = Decision {
+            route_from: None,
+            cluster: None,
+            virtual_host: None,
+            virtual_host_from: None,
+            cluster_from: None,
+            ..lost("v1").decision
+        };
+        let refused = crate::observe::Hop {
+            source: Party::client(),
+            destination: Service::host("ingress"),
+            status: 404,
+            flags: vec!["NR".into()],
+            decision: stopped,
+            ..lost("v1")
+        };
+        insta::assert_snapshot!(shown(&[canary()], &log(vec![refused; 50])));
+    }
+
+    #[test]
+    fn never_counts_every_opportunity() {
+        let never = |pattern| check(Demand::Never(pattern));
+        let nobody = Pattern::default();
+        let judged = |check: Check, log: &ObservationLog| {
+            let found = judge(&[check], log, 1e-6, &sources()).results.remove(0);
+            (found.verdict, found.observed, found.power)
+        };
+        let leak = Some("a 0.23% leak would show".to_owned());
+        let quiet = with_calls(2000, "{}", Vec::new());
+        assert_eq!(judged(never(nobody.clone()), &quiet), (CheckVerdict::Pass, "0 of 2000".to_owned(), leak));
+        let loud = with_calls(2000, "{}", vec![hop("v1")]);
+        assert_eq!(judged(never(nobody.clone()), &loud).0, CheckVerdict::Fail);
+        assert_eq!(judged(never(nobody), &log(Vec::new())).0, CheckVerdict::Inconclusive);
+
+        let v2 = Pattern { reaches: Some("service-go@v2".parse().unwrap()), ..Pattern::default() };
+        assert_eq!(judged(never(v2.clone()), &log(hops_to(&[("v1", 40)]))).0, CheckVerdict::Pass);
+        assert_eq!(judged(never(v2), &log(hops_to(&[("v1", 40), ("v2", 1)]))).1, "1 of 41");
+
+        let swallowed = Pattern { body_has: Some(r#""upstream":[]"#.into()), ..Pattern::default() };
+        let anywhere = Check { scope: Scope::default(), ..never(swallowed) };
+        assert_eq!(judged(anywhere.clone(), &with_calls(9, "{}", Vec::new())).0, CheckVerdict::Pass);
+        assert_eq!(judged(anywhere, &with_calls(9, r#"{"upstream":[]}"#, Vec::new())).1, "9 of 9");
+    }
+
+    #[test]
+    fn the_budget_is_shared_by_the_statistical_tests() {
+        // 1298 of 2000 is the edge of the region for one test; for two it lies inside.
+        let hops = hops_to(&[("v1", 1297), ("v2", 703)]);
+        let verdict = |checks: &[Check]| judge(checks, &log(hops.clone()), 1e-6, &sources()).results[0].verdict;
+        assert_eq!(verdict(&[canary()]), CheckVerdict::Fail);
+        assert_eq!(verdict(&[canary(), canary(), canary(), canary()]), CheckVerdict::Pass);
+    }
+
+    #[test]
+    fn hops_outside_the_span_of_time_do_not_count() {
+        let seconds = std::time::Duration::from_secs;
+        let mut check = check(Demand::Status("200".parse().unwrap(), "all".parse().unwrap()));
+        check.scope.between = Some((seconds(1), seconds(2)));
+        let verdict =
+            |check: &Check| judge(&[check.clone()], &log(vec![hop("v1")]), 1e-6, &sources()).results[0].verdict;
+        assert_eq!(verdict(&check), CheckVerdict::Pass);
+        check.scope.between = Some((seconds(0), seconds(1)));
+        assert_eq!(verdict(&check), CheckVerdict::Inconclusive);
     }
 }

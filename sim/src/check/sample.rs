@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wavetank_platform::Instant;
 
-use crate::observe::{Decision, Endpoint, Hop, Observation, ObservationLog, Party, Place, Service, Tls};
+use crate::observe::{Call, Decision, Endpoint, Hop, Observation, ObservationLog, Party, Place, Service, Tls};
 
 /// A place in a manifest.
 pub(super) fn place(line: u32) -> Place {
@@ -72,4 +72,22 @@ pub(super) fn hops_to(counts: &[(&str, u64)]) -> Vec<Hop> {
 /// A log of these hops.
 pub(super) fn log(hops: Vec<Hop>) -> ObservationLog {
     ObservationLog::new(Instant::START, hops.into_iter().map(Observation::Hop).collect())
+}
+
+/// A log of these hops and of so many calls that got `body`.
+pub(super) fn with_calls(count: u64, body: &str, hops: Vec<Hop>) -> ObservationLog {
+    let call = |number: u64| Call {
+        at: Instant::from_start(Duration::from_millis(number)),
+        traffic: "browser".into(),
+        request: format!("r{number}").into(),
+        source: Party::client(),
+        destination: Service::host("ingress"),
+        target: "GET /env".into(),
+        status: 200,
+        failure: None,
+        body: body.into(),
+        latency: Duration::from_millis(6),
+    };
+    let calls = (1..=count).map(call).map(Observation::Call);
+    ObservationLog::new(Instant::START, calls.chain(hops.into_iter().map(Observation::Hop)).collect())
 }

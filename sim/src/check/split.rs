@@ -3,8 +3,7 @@
 //! One decision is one request on the edge: the version its first attempt chose. Retries do not count, for
 //! they are not independent. A version that is not named, or named with 0, must get nothing, exactly.
 
-use std::collections::BTreeMap;
-
+use indexmap::IndexMap;
 use wavetank_reports::CheckVerdict;
 
 use super::binomial::{Acceptance, Binomial, smallest_leak};
@@ -22,6 +21,9 @@ const POWER: f64 = 0.99;
 const DETECT_POINTS: f64 = 8.0;
 /// What a decision counts as that chose no pod.
 const NOWHERE: &str = "nowhere";
+
+/// Decisions by version: the named ones as written, then those that were not named.
+type Counts<'a> = IndexMap<&'a str, u64>;
 
 /// How many statistical tests a split takes: two arms are one test, for one share gives the other.
 pub(super) fn tests(arms: &[Arm]) -> usize {
@@ -43,7 +45,7 @@ pub(super) fn judge<'a>(arms: &[Arm], hops: Vec<&'a Hop>, alpha: f64) -> Finding
     if n == 0 {
         return Finding::inconclusive(summary, "no request crossed this edge");
     }
-    let mut counts: BTreeMap<&str, u64> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
+    let mut counts: Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for hop in &hops {
         *counts.entry(hop.arm().unwrap_or(NOWHERE)).or_default() += 1;
     }
@@ -78,7 +80,7 @@ impl Tested<'_> {
 }
 
 /// The arms that are judged: one of two, each of more, and every one that must get nothing or all.
-fn tested<'a>(arms: &'a [Arm], counts: &BTreeMap<&str, u64>, n: u64, alpha: f64) -> Vec<Tested<'a>> {
+fn tested<'a>(arms: &'a [Arm], counts: &Counts<'_>, n: u64, alpha: f64) -> Vec<Tested<'a>> {
     let paired = uncertain(arms).count() == 2;
     let second = uncertain(arms).nth(1).map(|arm| &arm.version);
     let skipped = |arm: &Arm| paired && Some(&arm.version) == second;
@@ -91,7 +93,7 @@ fn tested<'a>(arms: &'a [Arm], counts: &BTreeMap<&str, u64>, n: u64, alpha: f64)
 }
 
 /// Versions that got requests and were not named.
-fn strays(arms: &[Arm], counts: &BTreeMap<&str, u64>) -> Vec<(String, u64)> {
+fn strays(arms: &[Arm], counts: &Counts<'_>) -> Vec<(String, u64)> {
     let named = |version: &str| arms.iter().any(|arm| *arm.version == *version);
     counts
         .iter()
@@ -119,7 +121,7 @@ fn verdict(tested: &[Tested<'_>], strays: &[(String, u64)], n: u64) -> CheckVerd
 fn describe(
     finding: &mut Finding<'_>,
     arms: &[Arm],
-    counts: &BTreeMap<&str, u64>,
+    counts: &Counts<'_>,
     tested: &[Tested<'_>],
     strays: &[(String, u64)],
     n: u64,
@@ -149,7 +151,10 @@ fn describe(
     power(finding, tested, n);
 }
 
-fn failure(arms: &[Arm], counts: &BTreeMap<&str, u64>, tested: &[Tested<'_>], n: u64) -> String {
+fn failure(arms: &[Arm], counts: &Counts<'_>, tested: &[Tested<'_>], n: u64) -> String {
+    if counts.get(NOWHERE) == Some(&n) {
+        return format!("none of the {n} requests on {{edge}} reached a pod");
+    }
     let shares = |of: &mut dyn Iterator<Item = f64>| {
         of.map(|share| format!("{share:.1}").trim_end_matches(".0").to_owned()).collect::<Vec<_>>().join("/")
     };

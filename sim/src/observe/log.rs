@@ -242,3 +242,60 @@ impl fmt::Display for BareName<'_> {
         write!(f, "{name}:{}:{}", self.0.line, self.0.column)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(at: u64, version: &str) -> Observation {
+        let at = Instant::from_start(Duration::from_millis(at));
+        Observation::Push(Push { at, proxy: Party::ingress(), kind: "cds".into(), version: version.into() })
+    }
+
+    fn call(latency: u64) -> Observation {
+        Observation::Call(Call {
+            at: Instant::from_start(Duration::from_micros(1_500_250)),
+            traffic: "browser".into(),
+            request: "r1".into(),
+            source: Party::client(),
+            destination: Service::host("ingress"),
+            target: "GET /env".into(),
+            status: 200,
+            failure: None,
+            body: "{\"message\":\"go v1\"}".into(),
+            latency: Duration::from_millis(latency),
+        })
+    }
+
+    #[test]
+    fn a_line_says_everything_in_one_line() {
+        insta::assert_snapshot!(
+            call(6),
+            @r#"1.500250000 call r1 browser client -> ingress "GET /env" 200 - in 0.006000000 "{\"message\":\"go v1\"}""#
+        );
+    }
+
+    #[test]
+    fn the_order_of_arrival_does_not_matter() {
+        let one = ObservationLog::new(Instant::START, vec![call(6), push(2, "b"), push(2, "a")]);
+        let other = ObservationLog::new(Instant::START, vec![push(2, "a"), call(6), push(2, "b")]);
+        assert_eq!(one, other);
+        assert_eq!(one.decisions_hash(), other.decisions_hash());
+        assert_eq!(one.first_difference(&other), None);
+    }
+
+    #[test]
+    fn one_nanosecond_makes_another_hash_and_is_found() {
+        let one = ObservationLog::new(Instant::START, vec![push(1, "a"), call(6)]);
+        let other = ObservationLog::new(Instant::START, vec![push(1, "a"), call(7)]);
+        assert_ne!(one.decisions_hash(), other.decisions_hash());
+        let (line, ours, theirs) = one.first_difference(&other).unwrap();
+        assert_eq!((line, ours.is_some(), theirs.is_some()), (2, true, true));
+    }
+
+    #[test]
+    fn the_hash_of_the_empty_log_never_changes() {
+        let hash = ObservationLog::default().decisions_hash();
+        assert_eq!(&hash[..16], "741bd00dbb9cfac6");
+    }
+}

@@ -4,3 +4,6 @@ pub mod world;
 pub mod traffic;
 pub mod check;
 pub mod observe;
+pub mod target;
+
+pub mod engine;

@@ -1,0 +1,12 @@
+//! Where a scenario runs. A target starts the world, applies the configuration, sends the traffic and
+//! returns what was observed; checks see nothing of it but the log.
+//!
+//! - [`outcome`]: what a run returns
+//! - [`who`]: addresses and names in records, as parties of the log
+//! - [`witness`]: from records and callers' results to the log
+
+pub mod outcome;
+pub mod who;
+pub mod witness;
+
+pub use outcome::{RunError, RunOutcome};

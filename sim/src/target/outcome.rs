@@ -1,0 +1,51 @@
+//! What a run returns.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use wavetank_reports::Diagnostic;
+
+use crate::observe::ObservationLog;
+
+/// A run that came to its end.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// What happened.
+    pub log: ObservationLog,
+    /// SHA-256 over every packet that was delivered, in lower-case hex. Compared between runs of one build
+    /// only.
+    pub packets_hash: String,
+    /// Virtual time from the start of the world to the end of the run.
+    pub simulated: Duration,
+    /// What the control plane has to say about the manifests, below an error.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Texts of the files that the world itself wrote, by the names that places in the log use.
+    pub world_files: BTreeMap<String, String>,
+}
+
+/// Why a run has no outcome.
+#[derive(Debug)]
+pub enum RunError {
+    /// The manifests are in error; all problems, warnings among them.
+    Manifests(Vec<Diagnostic>),
+    /// The scenario asks for something that the world does not have: `from: service-x` without such a pod.
+    Scenario(String),
+    /// The proxies did not take the configuration in time; the text says which and why.
+    NotConverged(String),
+    /// A fault of our own.
+    Internal(String),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manifests(problems) => write!(f, "the manifests have {} problems", problems.len()),
+            Self::Scenario(what) => f.write_str(what),
+            Self::NotConverged(what) => write!(f, "the proxies did not take the configuration: {what}"),
+            Self::Internal(what) => write!(f, "internal error: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}

@@ -90,13 +90,15 @@ pub enum Discovery {
 pub struct Assignment {
     endpoints: Vec<Endpoint>,
     healthy: Vec<u32>,
+    weighted: bool,
 }
 
 impl Assignment {
     /// An assignment of these endpoints.
     pub fn new(endpoints: Vec<Endpoint>) -> Self {
         let healthy = (0u32..).zip(&endpoints).filter(|(_, endpoint)| endpoint.healthy).map(|(at, _)| at).collect();
-        Self { endpoints, healthy }
+        let weighted = endpoints.windows(2).any(|pair| pair[0].weight != pair[1].weight);
+        Self { endpoints, healthy, weighted }
     }
 
     /// All endpoints.
@@ -107,6 +109,11 @@ impl Assignment {
     /// Positions of the healthy ones in [`Self::endpoints`], ascending.
     pub fn healthy(&self) -> &[u32] {
         &self.healthy
+    }
+
+    /// Whether weights differ.
+    pub fn is_weighted(&self) -> bool {
+        self.weighted
     }
 }
 

@@ -1,0 +1,1 @@
+//! Balancers: turns, shares, panic, avoidance.

@@ -1,0 +1,1 @@
+//! Filter chain choice, by tables and against a naive reading of Envoy.

@@ -1,0 +1,1 @@
+//! Request headers, by the rows of the Envoy tables.

@@ -1,0 +1,1 @@
+//! Response headers, by the rows of the Envoy tables.

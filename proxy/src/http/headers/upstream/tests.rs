@@ -1,0 +1,1 @@
+//! Upstream request headers, by the rows of the Envoy tables.

@@ -1,0 +1,143 @@
+//! Paths as routing, authorization and the upstream see them: normalised once, right after the head.
+//!
+//! Envoy: `normalize_path` (RFC 3986 §6.2.2.2 and §6.2.2.3: unreserved characters are unescaped, dot
+//! segments removed, `\` becomes `/`), `merge_slashes`, `path_with_escaped_slashes_action`. Queries stay as
+//! they are.
+
+use std::borrow::Cow;
+
+use crate::snapshot::listener::{EscapedSlashes, HttpManager};
+
+/// What becomes of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Normalized<'a> {
+    /// It goes on like this.
+    Path(Cow<'a, str>),
+    /// The client is sent to this path with 307.
+    Redirect(String),
+    /// It is refused with 400.
+    Rejected,
+}
+
+/// The path and query of a request as `manager` wants it. A fragment is refused, and so is a path that
+/// leaves the root (`/../x`) when it is normalised.
+pub fn normalize<'a>(path_and_query: &'a str, manager: &HttpManager) -> Normalized<'a> {
+    if path_and_query.contains('#') {
+        return Normalized::Rejected;
+    }
+    let (path, query) = match path_and_query.find('?') {
+        Some(at) => path_and_query.split_at(at),
+        None => (path_and_query, ""),
+    };
+    let slashes = manager.escaped_slashes;
+    let has_escaped = slashes != EscapedSlashes::Keep && has_escaped_slash(path);
+    if has_escaped && slashes == EscapedSlashes::Reject {
+        return Normalized::Rejected;
+    }
+    let mut normal = if has_escaped { Cow::Owned(unescape_slashes(path)) } else { Cow::Borrowed(path) };
+    if manager.normalize_path {
+        match canonical(&normal) {
+            Some(Cow::Owned(path)) => normal = Cow::Owned(path),
+            Some(Cow::Borrowed(_)) => {}
+            None => return Normalized::Rejected,
+        }
+    }
+    if manager.merge_slashes && normal.contains("//") {
+        normal = Cow::Owned(merged(&normal));
+    }
+    if has_escaped && slashes == EscapedSlashes::UnescapeAndRedirect {
+        return Normalized::Redirect(format!("{normal}{query}"));
+    }
+    Normalized::Path(match normal {
+        Cow::Borrowed(_) => Cow::Borrowed(path_and_query),
+        Cow::Owned(path) => Cow::Owned(path + query),
+    })
+}
+
+fn has_escaped_slash(path: &str) -> bool {
+    path.as_bytes().windows(3).any(|three| escaped_slash(three).is_some())
+}
+
+/// `%2f` → `/`, `%5c` → `\`, in either case.
+fn escaped_slash(three: &[u8]) -> Option<char> {
+    match three {
+        [b'%', b'2', b'f' | b'F'] => Some('/'),
+        [b'%', b'5', b'c' | b'C'] => Some('\\'),
+        _ => None,
+    }
+}
+
+fn unescape_slashes(path: &str) -> String {
+    let mut unescaped = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let slash = rest.as_bytes().get(..3).and_then(escaped_slash);
+        unescaped.push(slash.unwrap_or(first));
+        rest = &rest[slash.map_or(first.len_utf8(), |_| 3)..];
+    }
+    unescaped
+}
+
+/// Unreserved characters unescaped, other escapes in upper case, `\` as `/`, dot segments removed. `None`
+/// for a path that is not absolute, leaves the root, or has a broken escape.
+fn canonical(path: &str) -> Option<Cow<'_, str>> {
+    if !path.starts_with('/') {
+        return None;
+    }
+    let simple = !path.contains(['%', '\\']) && !path.contains("/.");
+    if simple {
+        return Some(Cow::Borrowed(path));
+    }
+    let decoded = unescape_unreserved(path)?;
+    let mut segments: Vec<&str> = Vec::new();
+    let mut parts = decoded[1..].split('/').peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    segments.pop()?;
+                }
+                if last {
+                    segments.push("");
+                }
+            }
+            part => segments.push(part),
+        }
+    }
+    Some(Cow::Owned(format!("/{}", segments.join("/"))))
+}
+
+fn unescape_unreserved(path: &str) -> Option<String> {
+    let mut decoded = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(char) = chars.next() {
+        match char {
+            '%' => {
+                let digits = chars.as_str().get(..2)?;
+                let byte = u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
+                chars = chars.as_str()[2..].chars();
+                match char::from(byte) {
+                    plain @ ('A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '.' | '_' | '~') => decoded.push(plain),
+                    _ => decoded.push_str(&format!("%{}", digits.to_ascii_uppercase())),
+                }
+            }
+            '\\' => decoded.push('/'),
+            other => decoded.push(other),
+        }
+    }
+    Some(decoded)
+}
+
+fn merged(path: &str) -> String {
+    let mut merged = String::with_capacity(path.len());
+    for char in path.chars() {
+        if char != '/' || !merged.ends_with('/') {
+            merged.push(char);
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Local replies, by the rows of the Envoy tables.

@@ -1,0 +1,52 @@
+//! How long a request and each of its attempts may take. Envoy: router filter, `finalTimeout`.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::http::names;
+use crate::snapshot::route::{Forward, RetryPolicy};
+
+/// The bounds of one request; `None` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the end of the request to the end of the response, attempts and back-off included.
+    pub global: Option<Duration>,
+    /// One attempt.
+    pub per_try: Option<Duration>,
+}
+
+/// Envoy's bound of a route that says nothing.
+const ROUTE_DEFAULT: Duration = Duration::from_secs(15);
+
+impl Timeouts {
+    /// The bounds by route and retry policy; `x-envoy-upstream-rq-timeout-ms` and
+    /// `x-envoy-upstream-rq-per-try-timeout-ms` go before them (they reach this point only from callers
+    /// that are trusted). A per-try bound that is not below the global one is none.
+    pub fn of(forward: &Forward, retry: Option<&RetryPolicy>, headers: &HeaderMap) -> Self {
+        let global =
+            millis(headers, &names::UPSTREAM_RQ_TIMEOUT).unwrap_or_else(|| forward.timeout.unwrap_or(ROUTE_DEFAULT));
+        let per_try = millis(headers, &names::UPSTREAM_RQ_PER_TRY_TIMEOUT)
+            .or_else(|| retry.and_then(|policy| policy.per_try_timeout));
+        let bound = |duration: Duration| (!duration.is_zero()).then_some(duration);
+        let global = bound(global);
+        let per_try = per_try.and_then(bound).filter(|per_try| global.is_none_or(|global| *per_try < global));
+        Self { global, per_try }
+    }
+
+    /// What `x-envoy-expected-rq-timeout-ms` says when `elapsed` of the request has passed, in
+    /// milliseconds; `None`: it is not sent.
+    pub fn expected_ms(&self, elapsed: Duration) -> Option<u64> {
+        let whole = self.per_try.or(self.global)?;
+        let left = match self.global {
+            Some(global) if elapsed >= global => Duration::from_millis(1),
+            Some(global) => whole.min(global - elapsed),
+            None => whole,
+        };
+        u64::try_from(left.as_millis()).ok().map(|ms| ms.max(1))
+    }
+}
+
+fn millis(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
+    headers.get(name)?.to_str().ok()?.parse().ok().map(Duration::from_millis)
+}

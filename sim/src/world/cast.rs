@@ -21,6 +21,8 @@ pub const CONTROL_PLANE: &str = "istiod";
 /// Port of the control plane on which proxies speak ADS and the CA's protocol over TLS.
 pub const CONTROL_PLANE_PORT: u16 = 15012;
 
+/// Namespace of callers outside the cluster, in which no Service lives.
+pub const OUTSIDE: &str = "outside";
 /// Label that injection gives a pod whose proxy can speak mTLS.
 pub const INJECTED_LABEL: &str = "security.istio.io/tlsMode";
 
@@ -180,6 +182,16 @@ impl Cast {
     pub fn add_sleep(&mut self, namespace: &str, name: &str, sidecar: bool) {
         let role = Role::App { program: Program::Sleep, sidecar };
         self.add_workload(namespace, name, &[("app", name)], "default", role);
+    }
+
+    /// Takes the sidecars away from all applications.
+    pub fn without_sidecars(&mut self) {
+        for pod in &mut self.pods {
+            if let Role::App { sidecar, .. } = &mut pod.role {
+                *sidecar = false;
+                pod.labels.remove(INJECTED_LABEL);
+            }
+        }
     }
 
     /// Adds a Service.

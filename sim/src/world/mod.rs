@@ -2,6 +2,7 @@
 //!
 //! - [`cast`]: who is in it: Services, pods, callers outside
 //! - [`kube`]: their Kubernetes objects as YAML
+//! - [`kubelet`]: starts what runs in pods, says when it is ready, and tells the Services
 //! - [`app`]: the programs that run in pods, over plain sockets
 //! - [`client`]: the HTTP/1.1 client that programs and callers use
 
@@ -9,3 +10,4 @@ pub mod app;
 pub mod cast;
 pub mod client;
 pub mod kube;
+pub mod kubelet;

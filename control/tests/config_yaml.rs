@@ -115,7 +115,10 @@ fn deep_and_large_texts_are_refused() {
     }
     let limits = Limits { bytes_max: 10, ..Limits::default() };
     let parsed = parse(&SourceFile::new("f.yaml", "a: 1234567890"), limits);
-    assert_eq!(parsed.diagnostics[0].to_string(), "f.yaml:1:1: error[MS0002]: 13 bytes of YAML, more than the 10 allowed");
+    assert_eq!(
+        parsed.diagnostics[0].to_string(),
+        "f.yaml:1:1: error[MS0002]: 13 bytes of YAML, more than the 10 allowed"
+    );
 }
 
 #[test]
@@ -130,7 +133,10 @@ fn tags_of_the_core_schema_are_read_and_others_refused() {
 
 #[test]
 fn odd_keys() {
-    assert_eq!(one("80: a\ntrue: b\n").as_mapping().unwrap().iter().map(|(k, _)| k).collect::<Vec<_>>(), ["80", "true"]);
+    assert_eq!(
+        one("80: a\ntrue: b\n").as_mapping().unwrap().iter().map(|(k, _)| k).collect::<Vec<_>>(),
+        ["80", "true"]
+    );
     assert!(findings("? [a, b]\n: c\n")[0].contains("MS0004"));
     assert!(findings("a: &x [*x]\n")[0].contains("MS0001"));
     assert_eq!(one("a: 1\r\nb: 2\r\n").get("b").unwrap().span.to_string(), "f.yaml:2:4");

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::diagnostic::Span;
 
+use super::decode::{Decoder, Fields};
+use super::table::{Row, Table};
+use super::values;
+use super::yaml::Node;
+
 /// A `retries` block as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retries {
@@ -19,4 +24,29 @@ pub struct Retries {
     pub backoff: Option<Duration>,
     /// Where the block is written.
     pub span: Span,
+}
+
+/// Fields of `retries`.
+pub static RETRIES: Table = Table {
+    name: "HTTPRetry",
+    rows: &[
+        Row::read("attempts", "`num_retries`; 0 turns retrying off, in 1.0 it must be more"),
+        Row::read("perTryTimeout", "`per_try_timeout`"),
+        Row::read("retryOn", "`retry_on`; numbers become `retriable_status_codes`").v1(),
+        Row::read("retryIgnorePreviousHosts", "`retry_host_predicate`").v1(),
+        Row::read("backoff", "`retry_back_off.base_interval`").v1(),
+        Row::not_yet("retryRemoteLocalities").v1(),
+    ],
+};
+
+pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<Retries> {
+    let fields = Fields::open(node, &RETRIES, decoder)?;
+    Some(Retries {
+        attempts: fields.optional("attempts", decoder, values::count).unwrap_or(0),
+        per_try_timeout: fields.optional("perTryTimeout", decoder, values::duration),
+        retry_on: fields.optional("retryOn", decoder, values::string).filter(|text| !text.is_empty()),
+        ignore_previous_hosts: fields.optional("retryIgnorePreviousHosts", decoder, values::boolean),
+        backoff: fields.optional("backoff", decoder, values::duration),
+        span: node.span.clone(),
+    })
 }

@@ -1,7 +1,7 @@
 //! DestinationRules, merged as the dialect merges them. Istio: `DestinationRule`, `SetDestinationRules`.
 
-use crate::dialect::Dialect;
 use crate::diagnostic::Span;
+use crate::dialect::Dialect;
 
 use super::{Host, Labels, PolicyComponents, TrafficPolicy};
 

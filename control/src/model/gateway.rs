@@ -1,8 +1,9 @@
 //! Gateways: which ports and hosts a gateway proxy opens. Istio: `Gateway`.
 
+use crate::config::host_name;
 use crate::diagnostic::Span;
 
-use super::{Labels, Protocol, host};
+use super::{Labels, Protocol};
 
 /// A Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +54,9 @@ impl ServerHost {
         if self.namespace.as_deref().is_some_and(|namespace| namespace != virtual_service_namespace) {
             return None;
         }
-        if host::covers(&self.name, host) {
+        if host_name::covers(&self.name, host) {
             Some(host.to_owned())
-        } else if host::covers(host, &self.name) {
+        } else if host_name::covers(host, &self.name) {
             Some(self.name.clone())
         } else {
             None

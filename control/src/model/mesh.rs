@@ -5,28 +5,7 @@ use std::net::IpAddr;
 
 use crate::dialect::Dialect;
 
-use super::{DestinationRule, Endpoint, Gateway, Labels, Service, ServicePort, VirtualService, Workload};
-
-/// Mesh-wide names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MeshConfig {
-    /// DNS domain of the cluster, `cluster.local`.
-    pub domain: String,
-    /// Trust domain of all identities, `cluster.local`.
-    pub trust_domain: String,
-    /// Namespace whose configuration holds for all, `istio-system`.
-    pub root_namespace: String,
-}
-
-impl Default for MeshConfig {
-    fn default() -> Self {
-        Self {
-            domain: "cluster.local".to_owned(),
-            trust_domain: "cluster.local".to_owned(),
-            root_namespace: "istio-system".to_owned(),
-        }
-    }
-}
+use super::{DestinationRule, Endpoint, Gateway, Labels, MeshConfig, Service, ServicePort, VirtualService, Workload};
 
 /// What all manifests mean together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,10 +75,13 @@ impl Mesh {
             Dialect::V1 => {
                 let service = self.services.get(host).map_or("", |service| service.namespace.as_str());
                 let root = self.config.root_namespace.as_str();
-                let fitting: Vec<_> = fitting.filter(|rule| rule.is_visible_in(client_namespace)).collect();
-                [client_namespace, service, root]
-                    .into_iter()
-                    .find_map(|namespace| fitting.iter().find(|rule| rule.namespace == namespace).copied())
+                let fitting: Vec<_> = fitting.collect();
+                let own = fitting.iter().find(|rule| rule.namespace == client_namespace);
+                let of = |namespace: &str| {
+                    let exported = |rule: &&&DestinationRule| rule.is_visible_in(client_namespace);
+                    fitting.iter().filter(exported).find(|rule| rule.namespace == namespace)
+                };
+                own.or_else(|| of(service)).or_else(|| of(root)).copied()
             }
         }
     }

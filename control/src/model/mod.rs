@@ -6,28 +6,35 @@
 //!
 //! Data meets the files in this order: [`host`] makes full names, [`protocol`] reads a port's protocol, [`workload`]
 //! and [`service`] join Pods, EndpointSlices and Services, [`gateway`], [`virtual_service`] and [`destination_rule`]
-//! resolve Istio's kinds, and [`mesh`] holds it all.
+//! resolve Istio's kinds, and [`mesh`] holds it all. [`store`] keeps the objects in force between changes.
 //!
 //! [`Span`]: crate::diagnostic::Span
 
 pub mod destination_rule;
 pub mod gateway;
 pub mod host;
+mod join;
 pub mod mesh;
 pub mod protocol;
+mod resolve;
 pub mod service;
+pub mod store;
 pub mod virtual_service;
 pub mod workload;
 
 pub use destination_rule::{DestinationRule, Subset};
 pub use gateway::{Gateway, Server, ServerHost};
 pub use host::Host;
-pub use mesh::{InboundPort, Mesh, MeshConfig};
+pub use mesh::{InboundPort, Mesh};
 pub use protocol::Protocol;
 pub use service::{ClusterIp, Endpoint, Service, ServicePort};
-pub use virtual_service::{Destination, GatewayRef, HttpMatch, HttpRoute, VirtualService};
+pub use store::{Applied, ConfigStore};
+pub use virtual_service::{Destination, HttpMatch, HttpRoute, VirtualService};
 pub use workload::{Workload, WorkloadRef};
 
+pub use crate::config::gateway_ref::GatewayRef;
+pub use crate::config::host_name;
+pub use crate::config::mesh_config::MeshConfig;
 pub use crate::config::retries::Retries;
 pub use crate::config::string_match::StringMatch;
 pub use crate::config::traffic_policy::{

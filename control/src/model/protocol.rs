@@ -49,13 +49,7 @@ impl Protocol {
     ///
     /// `transport` is the port's `protocol` (`TCP`, `UDP`). Dialect 1.0 reads only the name, and what it does not
     /// know is TCP; today `appProtocol` wins, and what is not known is sniffed.
-    pub fn of_port(
-        transport: &str,
-        app_protocol: Option<&str>,
-        name: &str,
-        number: u16,
-        dialect: Dialect,
-    ) -> Protocol {
+    pub fn of_port(transport: &str, app_protocol: Option<&str>, name: &str, number: u16, dialect: Dialect) -> Protocol {
         if transport.eq_ignore_ascii_case("udp") {
             return Protocol::Udp;
         }

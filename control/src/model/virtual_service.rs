@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Span;
 
-use super::{Host, Labels, Retries, StringMatch};
+use super::{GatewayRef, Host, Labels, Retries, StringMatch};
 
 /// A VirtualService.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,20 +27,6 @@ pub struct VirtualService {
     pub created: u64,
     /// Where the manifest's metadata is written.
     pub span: Span,
-}
-
-/// Where a VirtualService or one of its matches applies.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum GatewayRef {
-    /// All sidecars; written `mesh`.
-    Mesh,
-    /// The proxies of one Gateway.
-    Gateway {
-        /// Namespace of the Gateway.
-        namespace: String,
-        /// Name of the Gateway.
-        name: String,
-    },
 }
 
 /// One entry of `http`.

@@ -75,7 +75,11 @@ struct Frame {
 enum Content {
     Sequence(Vec<Node>),
     /// `key` is there between a key and its value.
-    Mapping { mapping: Mapping, key: Option<Key>, merges: Vec<Node> },
+    Mapping {
+        mapping: Mapping,
+        key: Option<Key>,
+        merges: Vec<Node>,
+    },
 }
 
 enum Key {

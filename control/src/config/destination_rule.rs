@@ -1,0 +1,285 @@
+//! Istio `DestinationRule`, as written.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::diagnostic::{Span, Spanned};
+
+use super::codes;
+use super::decode::{Decoder, Fields};
+use super::kind;
+use super::table::{Row, Table};
+use super::traffic_policy::{ConnectionPool, LoadBalancer, PolicyComponents, PortPolicy, TlsMode, TrafficPolicy};
+use super::values;
+use super::yaml::Node;
+
+/// The spec of a DestinationRule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationRuleSpec {
+    /// Host as written.
+    pub host: Spanned<String>,
+    /// What holds for the host.
+    pub policy: Option<TrafficPolicy>,
+    /// Its subsets.
+    pub subsets: Vec<SubsetSpec>,
+    /// Namespaces that see it, as written.
+    pub export_to: Vec<Spanned<String>>,
+    /// Where the spec is written.
+    pub span: Span,
+}
+
+/// One entry of `subsets`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubsetSpec {
+    /// Name.
+    pub name: Spanned<String>,
+    /// Labels of its endpoints; empty takes all.
+    pub labels: BTreeMap<String, String>,
+    /// What holds for the subset.
+    pub policy: Option<TrafficPolicy>,
+    /// Where the entry is written.
+    pub span: Span,
+}
+
+/// Fields of a DestinationRule.
+pub static DESTINATION_RULE: Table = Table {
+    name: "DestinationRule",
+    rows: &[
+        kind::API_VERSION,
+        kind::KIND,
+        kind::METADATA,
+        Row::nested("spec", &DESTINATION_RULE_SPEC, "policy and subsets of a host"),
+        kind::STATUS,
+    ],
+};
+
+static DESTINATION_RULE_SPEC: Table = Table {
+    name: "DestinationRule.spec",
+    rows: &[
+        Row::read("host", "which clusters; the most specific host wins"),
+        Row::nested("trafficPolicy", &TRAFFIC_POLICY, "policy of the host's clusters"),
+        Row::list("subsets", &SUBSET, "a cluster for each subset and port"),
+        Row::read("exportTo", "namespaces whose proxies see it").v1(),
+        Row::not_yet("workloadSelector").v1(),
+    ],
+};
+
+static SUBSET: Table = Table {
+    name: "Subset",
+    rows: &[
+        Row::read("name", "third part of the cluster's name"),
+        Row::read("labels", "endpoints of the cluster: those with all these labels"),
+        Row::nested("trafficPolicy", &TRAFFIC_POLICY, "overrides the host's policy, component by component"),
+    ],
+};
+
+const LOAD_BALANCER_ROW: Row = Row::nested("loadBalancer", &LOAD_BALANCER, "`lb_policy`");
+const CONNECTION_POOL_ROW: Row = Row::nested("connectionPool", &CONNECTION_POOL, "`circuit_breakers`, timeouts");
+const TLS_ROW: Row = Row::nested("tls", &TLS, "`transport_socket`");
+const OUTLIER_DETECTION_ROW: Row = Row::not_yet("outlierDetection");
+
+static TRAFFIC_POLICY: Table = Table {
+    name: "TrafficPolicy",
+    rows: &[
+        LOAD_BALANCER_ROW,
+        CONNECTION_POOL_ROW,
+        TLS_ROW,
+        Row::list("portLevelSettings", &PORT_TRAFFIC_POLICY, "replaces all components for a port"),
+        OUTLIER_DETECTION_ROW,
+        Row::not_yet("proxyProtocol").v1(),
+        Row::not_yet("retryBudget").v1(),
+        Row::not_yet("tunnel").v1(),
+    ],
+};
+
+static PORT_TRAFFIC_POLICY: Table = Table {
+    name: "PortTrafficPolicy",
+    rows: &[
+        Row::nested("port", &PORT_SELECTOR, "the service port it holds for"),
+        LOAD_BALANCER_ROW,
+        CONNECTION_POOL_ROW,
+        TLS_ROW,
+        OUTLIER_DETECTION_ROW,
+    ],
+};
+
+static PORT_SELECTOR: Table = Table {
+    name: "PortSelector",
+    rows: &[Row::read("number", "number of the service port"), Row::not_yet("name").v1_0()],
+};
+
+static LOAD_BALANCER: Table = Table {
+    name: "LoadBalancerSettings",
+    rows: &[
+        Row::read("simple", "`ROUND_ROBIN`, `LEAST_REQUEST` (also `LEAST_CONN`), `RANDOM`, `PASSTHROUGH`"),
+        Row::not_yet("consistentHash"),
+        Row::not_yet("localityLbSetting").v1(),
+        Row::not_yet("warmup").v1(),
+        Row::not_yet("warmupDurationSecs").v1(),
+        Row::not_yet("zoneAwareLbSetting").v1(),
+    ],
+};
+
+static CONNECTION_POOL: Table = Table {
+    name: "ConnectionPoolSettings",
+    rows: &[
+        Row::nested("tcp", &POOL_TCP, "limits on connections"),
+        Row::nested("http", &POOL_HTTP, "limits on requests"),
+    ],
+};
+
+static POOL_TCP: Table = Table {
+    name: "ConnectionPoolSettings.tcp",
+    rows: &[
+        Row::read("maxConnections", "`max_connections`; 0 is unset"),
+        Row::read("connectTimeout", "`connect_timeout`"),
+        Row::not_yet("idleTimeout").v1(),
+        Row::not_yet("maxConnectionDuration").v1(),
+        Row::not_yet("tcpKeepalive").v1(),
+    ],
+};
+
+static POOL_HTTP: Table = Table {
+    name: "ConnectionPoolSettings.http",
+    rows: &[
+        Row::read("http1MaxPendingRequests", "`max_pending_requests`; 0 is unset"),
+        Row::read("http2MaxRequests", "`max_requests`, of HTTP/1.1 too; 0 is unset"),
+        Row::read("maxRequestsPerConnection", "`max_requests_per_connection`; 0 is unset"),
+        Row::read("maxRetries", "`max_retries`; 0 is unset"),
+        Row::not_yet("h2UpgradePolicy").v1(),
+        Row::not_yet("http2KeepAlive").v1(),
+        Row::not_yet("idleTimeout").v1(),
+        Row::not_yet("maxConcurrentStreams").v1(),
+        Row::not_yet("useClientProtocol").v1(),
+    ],
+};
+
+static TLS: Table = Table {
+    name: "ClientTLSSettings",
+    rows: &[
+        Row::read("mode", "`DISABLE` or `ISTIO_MUTUAL`; `SIMPLE` and `MUTUAL` are not supported yet"),
+        Row::not_yet("caCertificates"),
+        Row::not_yet("caCrl").v1(),
+        Row::not_yet("clientCertificate"),
+        Row::not_yet("credentialName").v1(),
+        Row::not_yet("insecureSkipVerify").v1(),
+        Row::not_yet("privateKey"),
+        Row::not_yet("sni"),
+        Row::not_yet("subjectAltNames"),
+    ],
+};
+
+/// The words of `loadBalancer.simple`.
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Simple {
+    Unspecified,
+    RoundRobin,
+    LeastConn,
+    LeastRequest,
+    Random,
+    Passthrough,
+}
+
+/// The words of `tls.mode`.
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum Mode {
+    Disable,
+    Simple,
+    Mutual,
+    IstioMutual,
+}
+
+pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<DestinationRuleSpec> {
+    let fields = Fields::open(node, &DESTINATION_RULE_SPEC, decoder)?;
+    let host = fields.required("host", decoder, values::spanned_string);
+    let policy = fields.optional("trafficPolicy", decoder, traffic_policy);
+    let subsets = fields.list("subsets", decoder, subset);
+    let export_to = fields.list("exportTo", decoder, values::spanned_string);
+    Some(DestinationRuleSpec { host: host?, policy, subsets, export_to, span: node.span.clone() })
+}
+
+fn subset(node: &Node, decoder: &mut Decoder) -> Option<SubsetSpec> {
+    let fields = Fields::open(node, &SUBSET, decoder)?;
+    let name = fields.required("name", decoder, values::spanned_string);
+    let labels = fields.optional("labels", decoder, values::labels).unwrap_or_default();
+    let policy = fields.optional("trafficPolicy", decoder, traffic_policy);
+    Some(SubsetSpec { name: name?, labels, policy, span: node.span.clone() })
+}
+
+fn traffic_policy(node: &Node, decoder: &mut Decoder) -> Option<TrafficPolicy> {
+    let fields = Fields::open(node, &TRAFFIC_POLICY, decoder)?;
+    Some(TrafficPolicy {
+        components: components(&fields, decoder),
+        port_level: fields.list("portLevelSettings", decoder, port_policy),
+        span: node.span.clone(),
+    })
+}
+
+fn port_policy(node: &Node, decoder: &mut Decoder) -> Option<PortPolicy> {
+    let fields = Fields::open(node, &PORT_TRAFFIC_POLICY, decoder)?;
+    let port = fields.required("port", decoder, |node, decoder| {
+        let fields = Fields::open(node, &PORT_SELECTOR, decoder)?;
+        fields.required("number", decoder, values::port)
+    });
+    let components = components(&fields, decoder);
+    Some(PortPolicy { port: port?, components, span: node.span.clone() })
+}
+
+fn components(fields: &Fields<'_>, decoder: &mut Decoder) -> PolicyComponents {
+    PolicyComponents {
+        load_balancer: fields.optional("loadBalancer", decoder, load_balancer),
+        connection_pool: fields.optional("connectionPool", decoder, connection_pool),
+        tls: fields.optional("tls", decoder, tls),
+    }
+}
+
+fn load_balancer(node: &Node, decoder: &mut Decoder) -> Option<LoadBalancer> {
+    let fields = Fields::open(node, &LOAD_BALANCER, decoder)?;
+    match fields.optional("simple", decoder, Decoder::serde)? {
+        Simple::Unspecified => None,
+        Simple::RoundRobin => Some(LoadBalancer::RoundRobin),
+        Simple::LeastConn | Simple::LeastRequest => Some(LoadBalancer::LeastRequest),
+        Simple::Random => Some(LoadBalancer::Random),
+        Simple::Passthrough => Some(LoadBalancer::Passthrough),
+    }
+}
+
+fn connection_pool(node: &Node, decoder: &mut Decoder) -> Option<ConnectionPool> {
+    let fields = Fields::open(node, &CONNECTION_POOL, decoder)?;
+    let mut pool = ConnectionPool::default();
+    let limit = |fields: &Fields<'_>, field, decoder: &mut Decoder| {
+        fields.optional(field, decoder, values::count).filter(|limit| *limit > 0)
+    };
+    fields.optional("tcp", decoder, |node, decoder| {
+        let tcp = Fields::open(node, &POOL_TCP, decoder)?;
+        pool.connections_max = limit(&tcp, "maxConnections", decoder);
+        pool.connect_timeout = tcp.optional("connectTimeout", decoder, values::duration);
+        Some(())
+    });
+    fields.optional("http", decoder, |node, decoder| {
+        let http = Fields::open(node, &POOL_HTTP, decoder)?;
+        pool.pending_requests_max = limit(&http, "http1MaxPendingRequests", decoder);
+        pool.requests_max = limit(&http, "http2MaxRequests", decoder);
+        pool.requests_per_connection_max = limit(&http, "maxRequestsPerConnection", decoder);
+        pool.retries_max = limit(&http, "maxRetries", decoder);
+        Some(())
+    });
+    Some(pool)
+}
+
+fn tls(node: &Node, decoder: &mut Decoder) -> Option<TlsMode> {
+    let fields = Fields::open(node, &TLS, decoder)?;
+    let Some(entry) = fields.entry("mode") else { return Some(TlsMode::Disable) };
+    let word = match Decoder::serde(&entry.value, decoder)? {
+        Mode::Disable => return Some(TlsMode::Disable),
+        Mode::IstioMutual => return Some(TlsMode::IstioMutual),
+        Mode::Simple => "SIMPLE",
+        Mode::Mutual => "MUTUAL",
+    };
+    let message = format!("the TLS mode `{word}` is not supported yet");
+    decoder.error(codes::VALUE_NOT_YET, &entry.value.span, message);
+    None
+}

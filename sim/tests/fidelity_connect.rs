@@ -112,10 +112,10 @@ fn a_connect_whose_answers_are_cut_succeeds_with_the_next_syn_ack_after_the_heal
         let (client, server) = (tank.app_platform(pods[0]), tank.app_platform(pods[1]));
         echo(&server, 80).await;
         tank.partition_one_way(pods[1], pods[0]);
-        let heal = tank.clone();
+        let (heal, a, b) = (tank.clone(), pods[0], pods[1]);
         client.spawn.go(async move {
             heal.sleep(ms(2500)).await;
-            heal.heal(PodId::clone(&pods[0]), pods[1]);
+            heal.heal(a, b);
         });
         connect(&client, at(&tank, pods[1], 80)).await.unwrap();
         assert_eq!(tank.now().since_start(), ms(3001));
@@ -146,7 +146,7 @@ fn a_full_backlog_swallows_syns_until_connections_are_accepted() {
         for _ in 0..10 {
             took.push(times.recv().await.unwrap().0);
         }
-        assert_eq!(took, [1, 1, 1, 1, 7001, 7001, 7001, 7001, 7001, 7001].map(|t| t));
+        assert_eq!(took, [1, 1, 1, 1, 7001, 7001, 7001, 7001, 15001, 15001]);
     });
 }
 
@@ -233,7 +233,9 @@ fn a_pod_resolves_short_namespaced_and_full_names() {
         let app = tank.app_platform(pods[0]);
         let ip = "10.96.0.7".parse().unwrap();
         tank.set_dns("reviews.default.svc.cluster.local", vec![ip]);
-        for name in ["reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local", "10.96.0.7"] {
+        for name in
+            ["reviews", "reviews.default", "reviews.default.svc", "reviews.default.svc.cluster.local", "10.96.0.7"]
+        {
             assert_eq!(app.resolver.resolve(name).await.unwrap(), [ip], "{name}");
         }
         assert_eq!(app.resolver.resolve("pod-0").await.unwrap(), [tank.pod_ip(pods[0])]);

@@ -5,8 +5,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rustls::crypto::{ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
 use rustls::crypto::ring;
+use rustls::crypto::{
+    ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup,
+};
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 use wavetank_platform::RandomStream;
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -113,7 +115,7 @@ mod tests {
         let (s, t) = (x.complete(&z_key).unwrap(), z.complete(&x_key).unwrap());
         assert_eq!(s.secret_bytes(), t.secret_bytes());
         assert!(y.complete(&[0; 32]).is_err(), "a point of small order is refused");
-        [a, b, c].map(SeededRandom::release);
+        [a, b, c].into_iter().for_each(SeededRandom::release);
         let mut byte = [0];
         assert!(a.fill(&mut byte).is_err() || a.lock().is_some());
     }

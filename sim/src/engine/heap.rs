@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::slab::Key;
 use super::flow::Dir;
+use super::slab::Key;
 
 /// Nanoseconds since the start of the world.
 pub(super) type Nanos = u64;

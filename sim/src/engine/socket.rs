@@ -59,7 +59,12 @@ impl Core {
     }
 
     /// Registers an open connection of `process`.
-    pub(super) fn add_stream(&mut self, stream: TcpStream, process: Arc<Process>, ends: (SocketAddr, SocketAddr)) -> Key {
+    pub(super) fn add_stream(
+        &mut self,
+        stream: TcpStream,
+        process: Arc<Process>,
+        ends: (SocketAddr, SocketAddr),
+    ) -> Key {
         let (local, peer) = ends;
         let key = self.sockets.insert(Socket::new(SocketIo::Stream { stream, peer }, process, local));
         if let Some((conn, dir)) = self.conns.find(Tuple::new(local, peer))

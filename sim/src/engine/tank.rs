@@ -177,7 +177,8 @@ struct Teardown {
 impl Drop for Teardown {
     fn drop(&mut self) {
         let mut core = self.shared.core();
-        let running: Vec<_> = core.pods.iter_mut().flat_map(|pod| std::mem::take(&mut pod.processes)).flatten().collect();
+        let running: Vec<_> =
+            core.pods.iter_mut().flat_map(|pod| std::mem::take(&mut pod.processes)).flatten().collect();
         let kernels = core.kernels.take();
         drop(core);
         // Processes hold doors, which hold this world: dropped outside the lock.

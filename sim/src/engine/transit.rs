@@ -103,7 +103,9 @@ impl Core {
                     return;
                 };
                 conn.flows[dir as usize].lose_front();
-                let after = conn.flows[dir as usize].rto(rtt(&self.links, conn.links));
+                // The sender's timer has run since it sent.
+                let way = conn.links.map_or(0, |links| self.links.latency(links[dir as usize]));
+                let after = conn.flows[dir as usize].rto(rtt(&self.links, conn.links)).saturating_sub(way);
                 return self.set_timer(key, dir, now.saturating_add(after));
             }
             let packet = self.conns.get_mut(key).and_then(|conn| conn.flows[dir as usize].pop());

@@ -192,6 +192,30 @@ impl Dialect {
         }
     }
 
+    /// Whether a sidecar reaches its workload on the loopback; otherwise on the address the client asked for.
+    pub const fn inbound_to_loopback(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Domains of a gateway's virtual host: today any port in the authority fits.
+    pub fn gateway_domains(self, host: &str, port: u16) -> Vec<String> {
+        match self {
+            _ if host == "*" => vec![host.to_owned()],
+            Self::V1_0 => vec![host.to_owned(), format!("{host}:{port}")],
+            Self::V1 => vec![host.to_owned(), format!("{host}:*")],
+        }
+    }
+
+    /// Whether a gateway listens where its Service sends a server's port; otherwise on the port itself.
+    pub const fn translates_gateway_ports(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Whether a match block's `gateways` make its `sourceLabels` count for nothing.
+    pub const fn gateways_override_source_labels(self) -> bool {
+        self.pick(true, false)
+    }
+
     /// Where a call goes whose destination no service has.
     pub const fn unknown_destination(self) -> UnknownDestination {
         self.pick(UnknownDestination::Refused, UnknownDestination::Allowed)

@@ -24,6 +24,18 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.sniffs_unnamed_ports(), "HTTP if its first bytes are", "TCP"),
     },
     Divergence {
+        about: "Domains of a gateway's host `a.test` on port 80",
+        answer: |d| code(&d.gateway_domains("a.test", 80).join(", ")),
+    },
+    Divergence {
+        about: "Port that a gateway listens on",
+        answer: |d| yes(d.translates_gateway_ports(), "the target port of its Service", "the server's own"),
+    },
+    Divergence {
+        about: "`sourceLabels` beside `gateways` in a match",
+        answer: |d| yes(d.gateways_override_source_labels(), "not looked at", "must hold too"),
+    },
+    Divergence {
         about: "Weights of a split",
         answer: |d| yes(d.weights_are_percent(), "must add up to 100", "relative"),
     },
@@ -90,6 +102,10 @@ const DIVERGENCES: &[Divergence] = &[
     Divergence { about: "`x-forwarded-client-cert`, inbound", answer: |d| client_cert(d.inbound_client_cert()) },
     Divergence { about: "`x-forwarded-client-cert`, at gateways", answer: |d| client_cert(d.gateway_client_cert()) },
     Divergence { about: "Path normalization", answer: |d| yes(d.normalizes_paths(), "yes", "no") },
+    Divergence {
+        about: "Address of a sidecar's own workload",
+        answer: |d| yes(d.inbound_to_loopback(), "`127.0.0.1`", "the one the client asked for"),
+    },
     Divergence {
         about: "Inbound cluster of port 80, named `http`",
         answer: |d| code(&d.inbound_cluster(80, "http", "service-go.default.svc.cluster.local")),

@@ -1,0 +1,154 @@
+//! Outbound listeners of a sidecar: the captured port, and one for each service port behind it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
+use envoy_types::pb::envoy::config::listener::v3::{
+    Filter, FilterChain, FilterChainMatch, Listener, ListenerFilter, filter, listener_filter,
+};
+use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
+use envoy_types::pb::google::protobuf::Any;
+
+use super::cluster::{BLACK_HOLE, PASSTHROUGH, outbound_name, service_origin};
+use super::http_manager::{self, Side};
+use super::proxy::ProxyIdentity;
+use super::{metadata, route, shape};
+use crate::dialect::{Dialect, UnknownDestination};
+use crate::model::{ClusterIp, Mesh, Protocol, Service, ServicePort};
+
+/// Port that outbound connections are captured to.
+pub const OUTBOUND_PORT: u16 = 15_001;
+
+/// All outbound listeners: the captured port first, then HTTP ports, then single addresses.
+pub fn outbound(mesh: &Mesh, _proxy: &ProxyIdentity) -> Vec<Listener> {
+    let mut listeners = vec![captured(mesh.dialect)];
+    listeners.extend(route::http_ports(mesh).iter().filter_map(|(port, services)| http_port(mesh, *port, services)));
+    let mut single = BTreeMap::new();
+    for service in mesh.services.values() {
+        for port in service.ports.iter().filter(|port| !port.protocol.is_http() && port.protocol != Protocol::Udp) {
+            for address in addresses(service, port) {
+                single.entry((address, port.number)).or_insert((service, port));
+            }
+        }
+    }
+    listeners.extend(
+        single
+            .into_iter()
+            .map(|((address, number), (service, port))| single_address(mesh, address, number, service, port)),
+    );
+    listeners
+}
+
+/// Where clients connect to for a port that is not HTTP: the service's address, or without one each pod's.
+fn addresses(service: &Service, port: &ServicePort) -> Vec<IpAddr> {
+    match service.cluster_ip {
+        ClusterIp::Assigned(address) => vec![address],
+        ClusterIp::Headless => port.endpoints.iter().map(|endpoint| endpoint.address).collect(),
+        ClusterIp::Unassigned => Vec::new(),
+    }
+}
+
+fn captured(dialect: Dialect) -> Listener {
+    let unknown = match dialect.unknown_destination() {
+        UnknownDestination::Refused => BLACK_HOLE,
+        UnknownDestination::Allowed => PASSTHROUGH,
+    };
+    Listener {
+        name: "virtualOutbound".to_owned(),
+        address: shape::address("0.0.0.0", OUTBOUND_PORT),
+        filter_chains: vec![
+            // A connection to the captured port itself would go round in circles.
+            FilterChain {
+                name: "virtualOutbound-blackhole".to_owned(),
+                filter_chain_match: Some(FilterChainMatch {
+                    destination_port: shape::number(OUTBOUND_PORT.into()),
+                    ..Default::default()
+                }),
+                filters: vec![tcp(BLACK_HOLE, BLACK_HOLE)],
+                ..Default::default()
+            },
+            FilterChain {
+                name: "virtualOutbound-catchall-tcp".to_owned(),
+                filters: vec![tcp(unknown, unknown)],
+                ..Default::default()
+            },
+        ],
+        use_original_dst: shape::flag(true),
+        traffic_direction: TrafficDirection::Outbound as i32,
+        ..Default::default()
+    }
+}
+
+fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> Option<Listener> {
+    let (service, first) = services.first()?;
+    let prefix = format!("outbound_0.0.0.0_{port}");
+    let manager = http_manager::filter(mesh.dialect, Side::Outbound, &prefix, http_manager::rds(&port.to_string()));
+    Some(Listener {
+        name: format!("0.0.0.0_{port}"),
+        address: shape::address("0.0.0.0", port),
+        filter_chains: vec![FilterChain { filters: vec![manager], ..Default::default() }],
+        metadata: metadata::provenance(&first.span, &service_origin(service, first)),
+        bind_to_port: shape::flag(false),
+        traffic_direction: TrafficDirection::Outbound as i32,
+        ..Default::default()
+    })
+}
+
+fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, port: &ServicePort) -> Listener {
+    let cluster = outbound_name(number, None, &service.hostname);
+    let bytes = FilterChain { filters: vec![tcp(&cluster, &cluster)], ..Default::default() };
+    let mut listener = Listener {
+        name: format!("{address}_{number}"),
+        address: shape::ip_address(address, number),
+        metadata: metadata::provenance(&port.span, &service_origin(service, port)),
+        bind_to_port: shape::flag(false),
+        traffic_direction: TrafficDirection::Outbound as i32,
+        ..Default::default()
+    };
+    if port.protocol != Protocol::Sniffed || service.cluster_ip == ClusterIp::Headless {
+        listener.filter_chains = vec![bytes];
+        return listener;
+    }
+    let prefix = format!("outbound_{address}_{number}");
+    let routes = http_manager::rds(&route::sniffed_name(service, port));
+    listener.filter_chains = vec![FilterChain {
+        filter_chain_match: Some(FilterChainMatch {
+            transport_protocol: "raw_buffer".to_owned(),
+            application_protocols: ["http/1.0", "http/1.1", "h2c"].map(str::to_owned).to_vec(),
+            ..Default::default()
+        }),
+        filters: vec![http_manager::filter(mesh.dialect, Side::Outbound, &prefix, routes)],
+        ..Default::default()
+    }];
+    listener.default_filter_chain = Some(bytes);
+    let inspector = shape::any(&HttpInspector::default());
+    listener.listener_filters = vec![listener_filter("envoy.filters.listener.http_inspector", inspector)];
+    // Zero waits for the client's first bytes as long as they take.
+    listener.listener_filters_timeout = shape::duration(Duration::ZERO);
+    listener
+}
+
+/// A TCP proxy to `cluster`.
+pub(super) fn tcp(stat_prefix: &str, cluster: &str) -> Filter {
+    let proxy = TcpProxy {
+        stat_prefix: stat_prefix.to_owned(),
+        cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        ..Default::default()
+    };
+    Filter {
+        name: "envoy.filters.network.tcp_proxy".to_owned(),
+        config_type: Some(filter::ConfigType::TypedConfig(shape::any(&proxy))),
+    }
+}
+
+/// A listener filter.
+pub(super) fn listener_filter(name: &str, config: Any) -> ListenerFilter {
+    ListenerFilter {
+        name: name.to_owned(),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(config)),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,43 @@
+//! All of one proxy's resources.
+
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+
+use super::proxy::{ProxyIdentity, ProxyKind};
+use super::{cluster, endpoint, gateway, inbound, listener, route};
+use crate::model::Mesh;
+
+/// What one proxy is given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resources {
+    /// LDS.
+    pub listeners: Vec<Listener>,
+    /// RDS.
+    pub routes: Vec<RouteConfiguration>,
+    /// CDS.
+    pub clusters: Vec<Cluster>,
+    /// EDS: one for each EDS cluster.
+    pub endpoints: Vec<ClusterLoadAssignment>,
+}
+
+/// What `mesh` means to `proxy`.
+pub fn generate(mesh: &Mesh, proxy: &ProxyIdentity) -> Resources {
+    let mut clusters = cluster::outbound(mesh, proxy);
+    let endpoints = endpoint::assignments(mesh, proxy, &clusters);
+    clusters.extend(cluster::special(mesh.dialect, proxy.kind));
+    match proxy.kind {
+        ProxyKind::Gateway => {
+            let (listeners, routes) = gateway::listeners_and_routes(mesh, proxy);
+            Resources { listeners, routes, clusters, endpoints }
+        }
+        ProxyKind::Sidecar => {
+            let ports = inbound::ports(mesh, proxy);
+            clusters.extend(ports.iter().map(|port| cluster::inbound(mesh, port)));
+            let mut listeners = listener::outbound(mesh, proxy);
+            listeners.push(inbound::listener(mesh, &ports));
+            Resources { listeners, routes: route::outbound(mesh, proxy), clusters, endpoints }
+        }
+    }
+}

@@ -7,3 +7,5 @@ pub mod observe;
 pub mod target;
 
 pub mod engine;
+pub mod scenario;
+pub mod cli;

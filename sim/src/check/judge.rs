@@ -7,13 +7,13 @@ use super::explain::{self, Sources};
 use super::{exact, never, split};
 use crate::observe::{Hop, ObservationLog};
 
-/// The verdicts of a run, and what to say about them.
+/// A check with its verdict, and what to say about it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// One per check, in order.
-    pub results: Vec<CheckResult>,
-    /// One error for each check that failed or was inconclusive, one warning for each weak one.
-    pub diagnostics: Vec<Diagnostic>,
+pub struct Judgement {
+    /// The verdict.
+    pub result: CheckResult,
+    /// An error when it failed or was inconclusive, a warning when it is weak.
+    pub diagnostic: Option<Diagnostic>,
 }
 
 /// What judging one check finds.
@@ -60,17 +60,16 @@ impl Finding<'_> {
 
 /// Judges `checks` on `log`; `alpha` is the probability that a proper run fails any of them.
 ///
-/// `sources` gives the text of the files that messages point into.
-pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sources) -> Judged {
+/// `sources` gives the text of the files that messages point into. The judgements are in the order of the
+/// checks.
+pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sources) -> Vec<Judgement> {
     let tests: usize = checks.iter().map(statistical_tests).sum();
     let share = alpha / tests.max(1) as f64;
-    let mut judged = Judged { results: Vec::new(), diagnostics: Vec::new() };
-    for check in checks {
+    let judge_one = |check| {
         let finding = find(check, log, share);
-        judged.diagnostics.extend(diagnose(check, &finding, log, sources));
-        judged.results.push(result(check, finding));
-    }
-    judged
+        Judgement { diagnostic: diagnose(check, &finding, log, sources), result: result(check, finding) }
+    };
+    checks.iter().map(judge_one).collect()
 }
 
 /// How many tests share the budget of false failures for this check.
@@ -198,19 +197,20 @@ mod tests {
     /// What the terminal shows of these checks on this log.
     fn shown(checks: &[Check], log: &ObservationLog) -> String {
         let judged = judge(checks, log, 1e-6, &sources());
+        let results: Vec<CheckResult> = judged.iter().map(|own| own.result.clone()).collect();
         let scenario = ScenarioResult {
             file: "scenario.yaml".to_owned(),
             name: "example".to_owned(),
             compat: "v1".to_owned(),
             target: "tank".to_owned(),
             seed: 1,
-            verdict: ScenarioResult::verdict_of(&judged.results),
+            verdict: ScenarioResult::verdict_of(&results),
             decisions_hash: None,
             packets_hash: None,
             simulated_ms: 0,
-            checks: judged.results,
+            checks: results,
             faults: Vec::new(),
-            diagnostics: judged.diagnostics,
+            diagnostics: judged.into_iter().filter_map(|own| own.diagnostic).collect(),
             flow: Vec::new(),
             elapsed: None,
         };
@@ -266,7 +266,7 @@ mod tests {
         let never = |pattern| check(Demand::Never(pattern));
         let nobody = Pattern::default();
         let judged = |check: Check, log: &ObservationLog| {
-            let found = judge(&[check], log, 1e-6, &sources()).results.remove(0);
+            let found = judge(&[check], log, 1e-6, &sources()).remove(0).result;
             (found.verdict, found.observed, found.power)
         };
         let leak = Some("a 0.23% leak would show".to_owned());
@@ -290,7 +290,7 @@ mod tests {
     fn the_budget_is_shared_by_the_statistical_tests() {
         // 1298 of 2000 is the edge of the region for one test; for two it lies inside.
         let hops = hops_to(&[("v1", 1297), ("v2", 703)]);
-        let verdict = |checks: &[Check]| judge(checks, &log(hops.clone()), 1e-6, &sources()).results[0].verdict;
+        let verdict = |checks: &[Check]| judge(checks, &log(hops.clone()), 1e-6, &sources())[0].result.verdict;
         assert_eq!(verdict(&[canary()]), CheckVerdict::Fail);
         assert_eq!(verdict(&[canary(), canary(), canary(), canary()]), CheckVerdict::Pass);
     }
@@ -301,7 +301,7 @@ mod tests {
         let mut check = check(Demand::Status("200".parse().unwrap(), "all".parse().unwrap()));
         check.scope.between = Some((seconds(1), seconds(2)));
         let verdict =
-            |check: &Check| judge(&[check.clone()], &log(vec![hop("v1")]), 1e-6, &sources()).results[0].verdict;
+            |check: &Check| judge(&[check.clone()], &log(vec![hop("v1")]), 1e-6, &sources())[0].result.verdict;
         assert_eq!(verdict(&check), CheckVerdict::Pass);
         check.scope.between = Some((seconds(0), seconds(1)));
         assert_eq!(verdict(&check), CheckVerdict::Inconclusive);

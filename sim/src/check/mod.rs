@@ -28,4 +28,4 @@ mod sample;
 pub use amount::{Amount, Quantity};
 pub use demand::{Arm, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
 pub use explain::Sources;
-pub use judge::{Judged, judge};
+pub use judge::{Judgement, judge};

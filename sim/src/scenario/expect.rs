@@ -1,0 +1,312 @@
+//! What must hold: the entries of `expect` and `never`, one check for each thing they ask.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wavetank_control::config::yaml::{Entry, Mapping, Node};
+use wavetank_control::diagnostic::Span;
+use wavetank_reports::Place;
+
+use super::fields::{Findings, Keys};
+use super::parse::percent;
+use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Scope, TlsMode};
+use crate::observe::Failure;
+
+const EXPECT: Keys = Keys {
+    of: "an expectation",
+    known: &[
+        "edge", "traffic", "between", "split", "status", "tls", "peer", "attempts", "reaches", "flags", "connect",
+        "latency", "never",
+    ],
+    later: &["ejected", "recovers", "after", "in_flight", "config", "in_sync", "aborted", "count", "detect", "window"],
+};
+const NEVER: Keys = Keys {
+    of: "never",
+    known: &["edge", "traffic", "between", "when", "status", "tls", "reaches", "flags"],
+    later: &["ejected", "after", "retry"],
+};
+const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
+const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
+
+/// Reads `expect` and the top-level `never`; `streams` are the names of the traffic.
+pub(super) fn read(
+    expect: Option<&Node>,
+    never: Option<&Node>,
+    streams: &[&str],
+    findings: &mut Findings,
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for item in expect.map(|node| findings.items(node)).unwrap_or_default() {
+        entry(item, streams, &mut checks, findings);
+    }
+    for item in never.map(|node| findings.items(node)).unwrap_or_default() {
+        never_entry(item, &item.span, &Scope::default(), streams, &mut checks, findings);
+    }
+    checks
+}
+
+fn entry(node: &Node, streams: &[&str], checks: &mut Vec<Check>, findings: &mut Findings) {
+    let Some(mapping) = findings.mapping(node, &EXPECT) else { return };
+    let Some(scope) = scope(mapping, &Scope::default(), streams, findings) else { return };
+    let before = checks.len();
+    for (name, own) in mapping.iter() {
+        if name == "never" {
+            never_entry(&own.value, &own.key, &scope, streams, checks, findings);
+            continue;
+        }
+        for demand in demands(name, &own.value, findings) {
+            checks.push(check(demand, &scope, own));
+        }
+    }
+    let asks = mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between"));
+    if checks.len() == before && !asks {
+        findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
+    }
+    let needs_edge = |check: &&Check| !matches!(check.demand, Demand::Flag(..) | Demand::Status(..) | Demand::Never(_));
+    if scope.edge.is_none() && checks[before..].iter().any(|check| needs_edge(&check)) {
+        findings.missing(&node.span, "this expectation needs the key `edge`, like `service-node -> service-go`");
+    }
+}
+
+fn check(demand: Demand, scope: &Scope, own: &Entry) -> Check {
+    let (asked_at, width) = place(&own.key, &own.value.span);
+    Check { asked_at, width, scope: scope.clone(), demand }
+}
+
+/// From the start of one span to the end of another, cut at the end of the line.
+fn place(from: &Span, to: &Span) -> (Place, usize) {
+    let width = if to.end_line == from.line { to.end_column.saturating_sub(from.column) as usize } else { usize::MAX };
+    (Place::new(from.file.to_string(), from.line, from.column), width)
+}
+
+fn scope(mapping: &Mapping, outer: &Scope, streams: &[&str], findings: &mut Findings) -> Option<Scope> {
+    let mut scope = outer.clone();
+    if let Some(edge) = mapping.get("edge") {
+        scope.edge = Some(findings.read(edge, "edge", str::parse)?);
+    }
+    if let Some(node) = mapping.get("traffic") {
+        let known = |text: &str| {
+            let wrong = || format!("there is no traffic named `{text}`");
+            streams.contains(&text).then(|| Arc::from(text)).ok_or_else(wrong)
+        };
+        scope.traffic = Some(findings.read(node, "traffic", known)?);
+    }
+    if let Some(node) = mapping.get("between") {
+        scope.between = Some(between(node, findings)?);
+    }
+    Some(scope)
+}
+
+fn between(node: &Node, findings: &mut Findings) -> Option<(Duration, Duration)> {
+    let Some([from, to]) = node.as_sequence() else {
+        findings.wrong(&node.span, "between is a list of two times, like [0s, 30s]");
+        return None;
+    };
+    let mut time = |node: &Node| {
+        if node.as_str().is_some_and(|text| text.contains('/')) {
+            findings.later(&node.span, "a time at a step");
+            return None;
+        }
+        findings.duration(node, "between")
+    };
+    let found = (time(from)?, time(to)?);
+    if found.0 >= found.1 {
+        findings.wrong(&node.span, "between ends before it begins");
+        return None;
+    }
+    Some(found)
+}
+
+/// The checks that one key asks for; none for a key that is not one.
+fn demands(name: &str, node: &Node, findings: &mut Findings) -> Vec<Demand> {
+    match name {
+        "split" => split(node, findings).map(Demand::Split).into_iter().collect(),
+        "status" => amounts(node, "status", findings, Demand::Status),
+        "flags" => amounts(node, "flags", findings, |flag: Flag, amount| Demand::Flag(flag.0, amount)),
+        "tls" => findings.read(node, "tls", tls_mode).map(Demand::Tls).into_iter().collect(),
+        "peer" => findings.text(node, "peer").map(|peer| Demand::Peer(peer.into())).into_iter().collect(),
+        "attempts" => attempts(node, findings).map(Demand::Attempts).into_iter().collect(),
+        "reaches" => {
+            let items = findings.items(node);
+            let reached: Vec<_> = items.iter().filter_map(|item| findings.read(item, "reaches", str::parse)).collect();
+            if reached.is_empty() { Vec::new() } else { vec![Demand::Reaches(reached)] }
+        }
+        "connect" => findings.read(node, "connect", failure).map(Demand::Connect).into_iter().collect(),
+        "latency" => latency(node, findings),
+        _ => Vec::new(),
+    }
+}
+
+fn split(node: &Node, findings: &mut Findings) -> Option<Vec<Arm>> {
+    if node.as_str() == Some("as-configured") {
+        findings.later(&node.span, "`split: as-configured`");
+        return None;
+    }
+    let Some(mapping) = node.as_mapping() else {
+        findings.wrong(&node.span, "split is a mapping of versions to percentages, like {v1: 70, v2: 30}");
+        return None;
+    };
+    let mut arms = Vec::new();
+    for (version, own) in mapping.iter() {
+        let percent = findings.read(&own.value, "a share", percent)?;
+        arms.push(Arm { version: version.into(), percent });
+    }
+    let sum: f64 = arms.iter().map(|arm| arm.percent).sum();
+    if (sum - 100.0).abs() > 1e-9 {
+        findings.wrong(&node.span, format!("the shares of a split add up to {sum}, not to 100"));
+        return None;
+    }
+    Some(arms)
+}
+
+/// One check for each field of a mapping from what is counted to how much of it there may be.
+fn amounts<K: std::str::FromStr<Err = String>>(
+    node: &Node,
+    what: &str,
+    findings: &mut Findings,
+    demand: impl Fn(K, Amount) -> Demand,
+) -> Vec<Demand> {
+    let Some(mapping) = node.as_mapping() else {
+        findings.wrong(&node.span, format!("{what} is a mapping, like {{200: all}}"));
+        return Vec::new();
+    };
+    let mut demands = Vec::new();
+    for (name, own) in mapping.iter() {
+        let counted = match name.parse() {
+            Ok(counted) => Some(counted),
+            Err(why) => {
+                findings.wrong(&own.key, why);
+                None
+            }
+        };
+        let amount = amount(&own.value, what, findings);
+        demands.extend(counted.zip(amount).map(|(counted, amount)| demand(counted, amount)));
+    }
+    demands
+}
+
+fn amount(node: &Node, what: &str, findings: &mut Findings) -> Option<Amount> {
+    if node.as_mapping().is_none() {
+        return findings.read(node, what, str::parse);
+    }
+    let mapping = findings.mapping(node, &LIMITS)?;
+    let mut limit = |name: &str| mapping.get(name).map(|node| findings.read(node, name, str::parse::<Quantity>));
+    let (min, max) = (limit("min"), limit("max"));
+    if min.is_none() && max.is_none() {
+        findings.missing(&node.span, "an amount needs `min` or `max`");
+        return None;
+    }
+    Some(Amount::Within(min.map_or(Some(None), |min| min.map(Some))?, max.map_or(Some(None), |max| max.map(Some))?))
+}
+
+fn attempts(node: &Node, findings: &mut Findings) -> Option<Amount> {
+    let amount = amount(node, "attempts", findings)?;
+    if !amount.is_count() {
+        findings.wrong(&node.span, "attempts is a count for each request, like 1 or {max: 2}");
+        return None;
+    }
+    Some(amount)
+}
+
+/// Envoy's short names of response flags are two or more capitals.
+struct Flag(Arc<str>);
+
+impl std::str::FromStr for Flag {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_flag = (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase());
+        is_flag.then(|| Self(text.into())).ok_or_else(|| format!("`{text}` is not a response flag like UH or NR"))
+    }
+}
+
+fn tls_mode(text: &str) -> Result<TlsMode, String> {
+    match text {
+        "mtls" => Ok(TlsMode::Mtls),
+        "plaintext" => Ok(TlsMode::Plaintext),
+        "simple" => Ok(TlsMode::Simple),
+        other => Err(format!("`{other}` is not mtls, plaintext or simple")),
+    }
+}
+
+fn failure(text: &str) -> Result<Failure, String> {
+    match text {
+        "refused" => Ok(Failure::Refused),
+        "reset" => Ok(Failure::Reset),
+        "timeout" => Ok(Failure::Timeout),
+        "unresolved" => Ok(Failure::Unresolved),
+        other => Err(format!("`{other}` is not refused, reset, timeout or unresolved")),
+    }
+}
+
+fn latency(node: &Node, findings: &mut Findings) -> Vec<Demand> {
+    let Some(mapping) = node.as_mapping() else {
+        findings.wrong(&node.span, "latency is a mapping, like {p99: <40ms}");
+        return Vec::new();
+    };
+    let mut demands = Vec::new();
+    for (name, own) in mapping.iter() {
+        let percent = name.strip_prefix('p').and_then(|number| number.parse().ok());
+        let quantile = match (name, percent.filter(|percent| *percent > 0.0 && *percent <= 100.0)) {
+            ("max", _) => Some(Quantile::Max),
+            (_, Some(percent)) => Some(Quantile::Percentile(percent)),
+            _ => {
+                findings.wrong(&own.key, format!("`{name}` is not a quantile like p50, p99.9 or max"));
+                None
+            }
+        };
+        let bound = findings.read(&own.value, "latency", bound);
+        demands.extend(quantile.zip(bound).map(|(quantile, bound)| Demand::Latency(quantile, bound)));
+    }
+    demands
+}
+
+fn bound(text: &str) -> Result<Bound, String> {
+    let duration = |text: &str| wavetank_control::config::duration::parse(text.trim());
+    match (text.strip_prefix('<'), text.strip_prefix('>')) {
+        (Some(rest), _) => duration(rest).map(Bound::Below),
+        (_, Some(rest)) => duration(rest).map(Bound::Above),
+        _ => Err(format!("`{text}` is not a bound like `<40ms`")),
+    }
+}
+
+fn never_entry(
+    node: &Node,
+    key: &Span,
+    outer: &Scope,
+    streams: &[&str],
+    checks: &mut Vec<Check>,
+    findings: &mut Findings,
+) {
+    let Some(mapping) = findings.mapping(node, &NEVER) else { return };
+    let Some(scope) = scope(mapping, outer, streams, findings) else { return };
+    let Some(pattern) = pattern(mapping, findings) else { return };
+    if pattern == Pattern::default() && mapping.get("edge").is_none() {
+        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches` or `flags`");
+        return;
+    }
+    let (asked_at, width) = place(key, &node.span);
+    checks.push(Check { asked_at, width, scope, demand: Demand::Never(pattern) });
+}
+
+fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
+    let mut pattern = Pattern::default();
+    if let Some(node) = mapping.get("status") {
+        pattern.status = Some(findings.read(node, "status", str::parse)?);
+    }
+    if let Some(node) = mapping.get("tls") {
+        pattern.tls = Some(findings.read(node, "tls", tls_mode)?);
+    }
+    if let Some(node) = mapping.get("reaches") {
+        pattern.reaches = Some(findings.read(node, "reaches", str::parse)?);
+    }
+    if let Some(node) = mapping.get("flags") {
+        pattern.flag = Some(findings.read(node, "flags", str::parse::<Flag>)?.0);
+    }
+    if let Some(node) = mapping.get("when") {
+        let when = findings.mapping(node, &WHEN)?;
+        let body = when.get("body_has")?;
+        pattern.body_has = Some(findings.text(body, "body_has")?.into());
+    }
+    Some(pattern)
+}

@@ -1,0 +1,132 @@
+//! A scenario and its manifests from disk.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wavetank_control::config::{SourceFile, codes};
+use wavetank_control::diagnostic::{Diagnostic, Span};
+
+use super::model::Scenario;
+use super::parse::{Manifests, parse};
+use crate::check::Sources;
+
+/// Files of one folder of manifests that are read at most.
+const FOLDER_FILES_MAX: usize = 10_000;
+
+/// Why a scenario cannot run.
+#[derive(Debug, Clone)]
+pub struct Invalid {
+    /// Its path as messages show it.
+    pub file: String,
+    /// Everything that is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Its text, for the lines that messages show.
+    pub sources: Sources,
+}
+
+/// Reads the scenario at `path` and the manifests it names; their paths are relative to the scenario.
+///
+/// # Errors
+/// When the file cannot be read or anything in it is wrong.
+pub fn load(path: &Path) -> Result<Scenario, Invalid> {
+    let name = shown(path);
+    let mut sources = Sources::default();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let span = Span::at(name.clone(), 1, 1);
+            let found = Diagnostic::error(codes::VALUE, &span, format!("cannot read the scenario: {error}"));
+            return Err(Invalid { file: name, diagnostics: vec![found], sources });
+        }
+    };
+    sources.insert(name.clone(), text.clone());
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    parse(&SourceFile::new(name.clone(), text), &Disk { folder }).map_err(|diagnostics| Invalid {
+        file: name,
+        diagnostics,
+        sources,
+    })
+}
+
+/// A path as messages show it: with `/`, without `./` and without `x/..`.
+pub fn shown(path: &Path) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.components() {
+        use std::path::Component;
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if parts.last().is_some_and(|last| !matches!(last.as_str(), ".." | "")) => {
+                parts.pop();
+            }
+            Component::RootDir => parts.push(String::new()),
+            other => parts.push(other.as_os_str().to_string_lossy().into_owned()),
+        }
+    }
+    parts.join("/")
+}
+
+/// Whether a file is YAML by its name.
+pub fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Manifests below a scenario's folder.
+struct Disk {
+    folder: PathBuf,
+}
+
+impl Manifests for Disk {
+    fn read(&self, path: &str) -> Result<Vec<SourceFile>, String> {
+        let full = self.folder.join(path);
+        let mut files = Vec::new();
+        if full.is_dir() {
+            gather(&full, &mut files).map_err(|error| format!("cannot read folder {path}: {error}"))?;
+            if files.is_empty() {
+                return Err(format!("folder {path} holds no *.yaml"));
+            }
+        } else {
+            files.push(full);
+        }
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", shown(file)))?;
+            Ok(SourceFile::new(shown(file), text))
+        };
+        files.iter().map(read).collect()
+    }
+}
+
+/// The YAML files below `folder`, in the order of their paths.
+pub(crate) fn gather(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    entries.sort();
+    for entry in entries {
+        if files.len() >= FOLDER_FILES_MAX {
+            return Err(std::io::Error::other(format!("more than {FOLDER_FILES_MAX} files")));
+        }
+        if entry.is_dir() {
+            gather(&entry, files)?;
+        } else if is_yaml(&entry) {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_shown_without_detours() {
+        for (path, wanted) in [
+            ("./scenarios/a.yaml", "scenarios/a.yaml"),
+            ("scenarios/x/../manifests/b.yaml", "scenarios/manifests/b.yaml"),
+            ("../lab/c.yaml", "../lab/c.yaml"),
+            ("../../lab/c.yaml", "../../lab/c.yaml"),
+            ("/lab/../c.yaml", "/c.yaml"),
+        ] {
+            assert_eq!(shown(Path::new(path)), wanted);
+        }
+    }
+}

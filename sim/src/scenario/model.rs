@@ -1,0 +1,127 @@
+//! A scenario, parsed and complete with its manifests.
+
+use std::fmt;
+use std::time::Duration;
+
+use wavetank_control::config::SourceFile;
+
+use crate::check::{Check, Sources};
+use crate::observe::{Edge, Selector};
+use crate::traffic::Load;
+
+/// One scenario file.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Path as messages show it, with `/`.
+    pub file: String,
+    /// What `scenario:` says.
+    pub name: String,
+    /// Dialect its manifests are read in.
+    pub compat: Compat,
+    /// The app that runs in the mesh; `None` for a mesh with nothing but what manifests bring.
+    pub app: Option<App>,
+    /// Manifests in the order given. Those written inline are one file under the scenario's own name, with
+    /// every line where it stands in the scenario.
+    pub config: Vec<SourceFile>,
+    /// The network between pods.
+    pub network: Network,
+    /// Streams of requests, in the order given; names are unique.
+    pub traffic: Vec<Traffic>,
+    /// What must hold, in the order given.
+    pub checks: Vec<Check>,
+    /// Probability that a proper run fails any check.
+    pub false_failure: f64,
+    /// Words to choose scenarios by.
+    pub tags: Vec<String>,
+    /// Seed that the file asks for.
+    pub seed: Option<u64>,
+    /// The text of the scenario and of its manifests, by name.
+    pub sources: Sources,
+}
+
+impl Scenario {
+    /// The edges that have a split.
+    pub fn split_edges(&self) -> Vec<Edge> {
+        let split = |check: &&Check| check.demand.kind() == "split";
+        self.checks.iter().filter(split).filter_map(|check| check.scope.edge.clone()).collect()
+    }
+}
+
+/// Which Istio a scenario's manifests are read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compat {
+    /// Istio 1.0.3.
+    V1_0,
+    /// Today's Istio.
+    #[default]
+    V1,
+}
+
+impl fmt::Display for Compat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1_0 => "1.0",
+            Self::V1 => "v1",
+        })
+    }
+}
+
+/// An app that is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum App {
+    /// The book's: service-js, -python, -lua, -node and -go, two versions of each; httpbin and sleep.
+    IstioLab,
+}
+
+/// The network between pods. Inside a pod there is no latency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Network {
+    /// One-way latency.
+    pub latency: Duration,
+    /// Added to it, uniformly from nothing up to this.
+    pub jitter: Duration,
+    /// Share of packets lost, in percent.
+    pub loss_percent: f64,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { latency: Duration::from_millis(1), jitter: Duration::from_micros(200), loss_percent: 0.0 }
+    }
+}
+
+/// One stream of requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    /// Its name; unique in the scenario.
+    pub name: String,
+    /// Who sends.
+    pub from: Selector,
+    /// What is sent, again and again.
+    pub request: Request,
+    /// Header fields in the order given; `host` replaces the default Host.
+    pub headers: Vec<(String, String)>,
+    /// How it is paced.
+    pub load: Load,
+    /// Requests sent at most. It or `duration` is given.
+    pub count: Option<u64>,
+    /// How long requests are sent.
+    pub duration: Option<Duration>,
+    /// When it begins, from the start of the scenario.
+    pub at: Duration,
+    /// When the client gives up on a request.
+    pub timeout: Duration,
+}
+
+/// `GET service-go.other:8080/env`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Method, in capitals.
+    pub method: String,
+    /// Whom to call: a Service as the caller would name it, `ingress`, or a host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path with query, beginning with `/`.
+    pub path: String,
+}

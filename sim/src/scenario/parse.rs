@@ -1,0 +1,204 @@
+//! The keys of a scenario.
+
+use wavetank_control::config::yaml::{Limits, Mapping, Node, parse as parse_yaml};
+use wavetank_control::config::{SourceFile, codes};
+use wavetank_control::diagnostic::{Diagnostic, Span};
+
+use super::fields::{Findings, Keys};
+use super::model::{App, Compat, Network, Scenario};
+use super::{config, expect, traffic};
+use crate::check::Sources;
+
+/// Where the manifests behind a path come from.
+pub trait Manifests {
+    /// The files that `path`, as the scenario writes it, stands for: itself, or those of a folder in the
+    /// order of their names.
+    ///
+    /// Errs with what is wrong with the path.
+    fn read(&self, path: &str) -> Result<Vec<SourceFile>, String>;
+}
+
+const SCENARIO: Keys = Keys {
+    of: "a scenario",
+    known: &[
+        "scenario",
+        "version",
+        "compat",
+        "app",
+        "config",
+        "network",
+        "traffic",
+        "expect",
+        "never",
+        "false_failure",
+        "tags",
+        "seed",
+    ],
+    later: &["faults", "steps", "each_step", "routes", "patch", "abort", "control_plane", "detect", "seeds", "until"],
+};
+const APP: Keys = Keys { of: "app", known: &["use"], later: &["add", "remove", "zones"] };
+const NETWORK: Keys = Keys { of: "network", known: &["latency", "loss"], later: &["bandwidth", "links", "zones"] };
+const LATENCY: Keys = Keys { of: "latency", known: &["base", "jitter"], later: &[] };
+
+/// Rate of false failures of a whole run, where the scenario gives none.
+pub const FALSE_FAILURE: f64 = 1e-6;
+
+/// Reads a scenario. All problems are returned, in the order of their places; of its manifests only those
+/// that cannot be read are.
+///
+/// # Errors
+/// When there is any problem.
+pub fn parse(source: &SourceFile, manifests: &dyn Manifests) -> Result<Scenario, Vec<Diagnostic>> {
+    let mut findings = Findings::default();
+    let parsed = parse_yaml(source, Limits::default());
+    findings.extend(parsed.diagnostics);
+    let documents: Vec<&Node> = parsed.documents.iter().filter(|document| !document.is_null()).collect();
+    let scenario = match documents.as_slice() {
+        [one] => read(one, source, manifests, &mut findings),
+        [] => None,
+        [_, second, ..] => {
+            findings.wrong(&second.span, "a scenario file holds one scenario; this is a second document");
+            None
+        }
+    };
+    let found = findings.into_vec();
+    match scenario {
+        Some(scenario) if found.is_empty() => Ok(scenario),
+        _ if found.is_empty() => {
+            let span = Span::at(source.name.clone(), 1, 1);
+            Err(vec![Diagnostic::error(codes::MISSING_FIELD, &span, "there is no scenario in this file")])
+        }
+        _ => Err(found),
+    }
+}
+
+fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &mut Findings) -> Option<Scenario> {
+    let mapping = findings.mapping(node, &SCENARIO)?;
+    let name = match mapping.get("scenario") {
+        Some(name) => findings.text(name, "scenario").unwrap_or_default().to_owned(),
+        None => {
+            findings.missing(&node.span, "a scenario needs the key `scenario`, which says what it shows");
+            String::new()
+        }
+    };
+    version(mapping, findings);
+    let traffic = traffic::read(mapping.get("traffic"), findings);
+    let names: Vec<&str> = traffic.iter().map(|traffic| traffic.name.as_str()).collect();
+    let checks = expect::read(mapping.get("expect"), mapping.get("never"), &names, findings);
+    if checks.is_empty() && mapping.get("expect").is_none() && mapping.get("never").is_none() {
+        findings.missing(&node.span, "a scenario needs `expect` or `never`: without them nothing is judged");
+    }
+    let config = config::read(mapping.get("config"), source, manifests, findings);
+    let mut sources = Sources::default();
+    for file in &config {
+        sources.insert(file.name.to_string(), file.text.to_string());
+    }
+    sources.insert(source.name.to_string(), source.text.to_string());
+    Some(Scenario {
+        file: source.name.to_string(),
+        name,
+        compat: compat(mapping, findings),
+        app: mapping.get("app").and_then(|node| app(node, findings)),
+        config,
+        network: mapping.get("network").map(|node| network(node, findings)).unwrap_or_default(),
+        traffic,
+        checks,
+        false_failure: false_failure(mapping, findings),
+        tags: tags(mapping, findings),
+        seed: mapping.get("seed").and_then(|node| findings.whole(node, "seed", 0, i64::MAX as u64)),
+        sources,
+    })
+}
+
+fn version(mapping: &Mapping, findings: &mut Findings) {
+    if let Some(node) = mapping.get("version")
+        && node.as_i64() != Some(1)
+    {
+        findings.wrong(&node.span, "version is 1: there is no other version of the format");
+    }
+}
+
+fn compat(mapping: &Mapping, findings: &mut Findings) -> Compat {
+    let Some(node) = mapping.get("compat") else { return Compat::default() };
+    let read = |text: &str| match text {
+        "1.0" => Ok(Compat::V1_0),
+        "v1" => Ok(Compat::V1),
+        other => Err(format!("`{other}` is neither \"1.0\" nor \"v1\"")),
+    };
+    findings.read(node, "compat", read).unwrap_or_default()
+}
+
+fn app(node: &Node, findings: &mut Findings) -> Option<App> {
+    let name = if node.as_mapping().is_some() {
+        let mapping = findings.mapping(node, &APP)?;
+        match mapping.get("use") {
+            Some(name) => name,
+            None => {
+                findings.missing(&node.span, "app needs the key `use`");
+                return None;
+            }
+        }
+    } else {
+        node
+    };
+    if name.is_null() || name.as_str() == Some("none") {
+        return None;
+    }
+    findings.read(name, "app", |text| match text {
+        "istio-lab" => Ok(App::IstioLab),
+        other => Err(format!("there is no app `{other}`; built in is istio-lab")),
+    })
+}
+
+fn network(node: &Node, findings: &mut Findings) -> Network {
+    let mut network = Network::default();
+    let Some(mapping) = findings.mapping(node, &NETWORK) else { return network };
+    match mapping.get("latency") {
+        Some(latency) if latency.as_mapping().is_some() => {
+            let Some(parts) = findings.mapping(latency, &LATENCY) else { return network };
+            if let Some(base) = parts.get("base").and_then(|node| findings.duration(node, "base")) {
+                network.latency = base;
+            }
+            if let Some(jitter) = parts.get("jitter").and_then(|node| findings.duration(node, "jitter")) {
+                network.jitter = jitter;
+            }
+        }
+        Some(latency) => {
+            if let Some(base) = findings.duration(latency, "latency") {
+                network.latency = base;
+            }
+        }
+        None => {}
+    }
+    if let Some(loss) = mapping.get("loss").and_then(|node| findings.read(node, "loss", percent)) {
+        network.loss_percent = loss;
+    }
+    network
+}
+
+/// A percentage, with or without its sign.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim();
+    let share = number.parse().ok().filter(|share| (0.0..=100.0).contains(share));
+    share.ok_or_else(|| format!("`{text}` is not a percentage from 0 to 100"))
+}
+
+fn false_failure(mapping: &Mapping, findings: &mut Findings) -> f64 {
+    let Some(node) = mapping.get("false_failure") else { return FALSE_FAILURE };
+    findings.read(node, "false_failure", probability).unwrap_or(FALSE_FAILURE)
+}
+
+/// A probability above 0 and below 0.5, as a rate of false failures must be.
+///
+/// # Errors
+/// When the text is no such number.
+pub fn probability(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|alpha| *alpha > 0.0 && *alpha < 0.5);
+    number.ok_or_else(|| format!("`{text}` is not a probability above 0 and below 0.5"))
+}
+
+fn tags(mapping: &Mapping, findings: &mut Findings) -> Vec<String> {
+    let Some(node) = mapping.get("tags") else { return Vec::new() };
+    let items = findings.items(node);
+    items.iter().filter_map(|item| findings.text(item, "a tag").map(str::to_owned)).collect()
+}

@@ -4,3 +4,37 @@ use crate::diagnostic::Code;
 
 /// One object is written twice in one text.
 pub const DUPLICATE_OBJECT: Code = Code(201);
+/// A list that must have an entry has none.
+pub const EMPTY: Code = Code(202);
+/// No host name, or not one that may stand there.
+pub const HOST: Code = Code(203);
+/// Hosts of one VirtualService overlap.
+pub const OVERLAPPING_HOSTS: Code = Code(204);
+/// `*` is routed in every sidecar.
+pub const WILDCARD_IN_MESH: Code = Code(205);
+/// Weights of a route do not add up.
+pub const WEIGHTS: Code = Code(206);
+/// No regular expression of RE2.
+pub const REGEX: Code = Code(207);
+/// A name is used twice where it must be unique.
+pub const DUPLICATE_NAME: Code = Code(208);
+/// No name that Kubernetes takes.
+pub const NAME: Code = Code(209);
+/// An old apiVersion.
+pub const OLD_API_VERSION: Code = Code(210);
+/// A Gateway that does not exist.
+pub const UNKNOWN_GATEWAY: Code = Code(211);
+/// A subset that no DestinationRule defines.
+pub const UNKNOWN_SUBSET: Code = Code(212);
+/// A destination that no Service has.
+pub const UNKNOWN_DESTINATION: Code = Code(214);
+/// A dotted host that looks like a Service and is not its full name.
+pub const DOTTED_HOST: Code = Code(215);
+/// A route that no request reaches.
+pub const UNREACHABLE_ROUTE: Code = Code(216);
+/// A retry or timeout setting that the dialect refuses.
+pub const RETRIES: Code = Code(217);
+/// A host that an older VirtualService already routes.
+pub const CONFLICTING_HOST: Code = Code(218);
+/// An EndpointSlice that belongs to no Service.
+pub const SLICE_WITHOUT_SERVICE: Code = Code(219);

@@ -1,17 +1,17 @@
 //! What manifests mean: checks of single objects and of the whole set. All problems are returned, not the first.
+//!
+//! [`document`] looks at one object by itself, and an error there refuses it. [`set`] looks at the objects together;
+//! what it finds are warnings, because the mesh runs all the same and shows what comes of it.
 
 pub mod codes;
+mod destination_rule;
+mod gateway;
+mod names;
+mod object;
+mod pattern;
+mod references;
+mod service;
+mod virtual_service;
 
-use crate::config::{ConfigSet, Document, MeshConfig};
-use crate::diagnostic::Diagnostic;
-use crate::dialect::Dialect;
-
-/// What is wrong with an object by itself.
-pub fn document(_document: &Document, _dialect: Dialect) -> Vec<Diagnostic> {
-    Vec::new()
-}
-
-/// What is wrong with the objects together.
-pub fn set(_set: &ConfigSet, _dialect: Dialect, _mesh: &MeshConfig) -> Vec<Diagnostic> {
-    Vec::new()
-}
+pub use object::document;
+pub use references::set;

@@ -2,10 +2,18 @@
 
 pub mod bootstrap;
 pub mod cluster;
+mod drain;
 pub mod filter_chain;
 pub mod http;
+mod idle;
+pub mod identity;
+mod listener;
+pub mod proxy;
 pub mod record;
 pub mod route;
+mod shared;
 pub mod snapshot;
+mod tcp;
 pub mod tls;
+mod upstream;
 pub mod xds;

@@ -1,0 +1,244 @@
+//! One attempt at an endpoint: pick it, borrow a connection, send, wait for the head of its response.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use wavetank_platform::Instant;
+
+use super::caller::Caller;
+use super::headers::order::text;
+use super::headers::upstream::Target;
+use super::open_record::OpenRecord;
+use super::request_body::RequestBody;
+use super::watchdog::{Expired, Watchdog};
+use crate::cluster::Avoid;
+use crate::record::{Attempt, Protocol};
+use crate::route::ResetReason;
+use crate::snapshot::cluster::UpstreamProtocol;
+use crate::snapshot::{Cluster, Snapshot};
+use crate::upstream::clusters::{Active, ClusterState, Picked};
+use crate::upstream::lease::{Lease, SendError};
+use crate::upstream::pool::{Pool, Settings, Wire};
+use crate::upstream::reset::Reset;
+
+/// Connections found closed before a request went out on them, at most, in one attempt.
+const STALE_MAX: u32 = 32;
+
+/// What an attempt needs to know.
+pub(crate) struct Attempting<'a> {
+    /// The caller's connection.
+    pub(crate) caller: &'a Caller,
+    /// The configuration of the request.
+    pub(crate) snapshot: &'a Snapshot,
+    /// The cluster.
+    pub(crate) cluster: &'a Cluster,
+    /// The cluster's state.
+    pub(crate) state: &'a ClusterState,
+    /// Counted from 1.
+    pub(crate) number: u32,
+    /// Endpoints to avoid.
+    pub(crate) avoid: Avoid<'a>,
+}
+
+/// A request's head as it goes upstream.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// Method.
+    pub(crate) method: Method,
+    /// Host and path.
+    pub(crate) target: Target,
+    /// All headers but Host.
+    pub(crate) headers: HeaderMap,
+    /// Asks for another protocol.
+    pub(crate) upgrade: bool,
+}
+
+/// A response head, and what its body still needs.
+#[derive(Debug)]
+pub(crate) struct Success {
+    /// The response.
+    pub(crate) response: Response<Incoming>,
+    /// Its connection, and its count at the endpoint.
+    pub(crate) lent: (Lease, Active),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// With a response.
+    Response(Box<Success>),
+    /// There was no endpoint.
+    NoEndpoint,
+    /// Without a response.
+    Reset(Reset),
+    /// A bound of the request was passed.
+    Expired(Expired),
+}
+
+impl Attempting<'_> {
+    /// Runs the attempt and notes it in the record. With `again`, `outgoing` is left as it was.
+    pub(crate) async fn run(
+        &self,
+        outgoing: &mut Outgoing,
+        body: RequestBody,
+        again: bool,
+        watchdog: &mut Watchdog,
+        record: &mut OpenRecord,
+    ) -> Ended {
+        let clock = &self.caller.shared.platform.clock;
+        let mut noted = self.begin(clock.now());
+        let ended = match self.go(outgoing, body, again, watchdog, &mut noted).await {
+            Ok(success) => Ended::Response(Box::new(success)),
+            // Envoy: an attempt that takes too long is reset, and judged as such.
+            Err(Ended::Expired(Expired::Try)) => {
+                Ended::Reset(Reset { request_begun: true, ..ResetReason::PerTryTimeout.into() })
+            }
+            Err(ended) => ended,
+        };
+        watchdog.end_try();
+        noted.duration = clock.now().saturating_since(noted.start);
+        match &ended {
+            Ended::Response(success) => noted.status = Some(success.response.status().as_u16()),
+            Ended::NoEndpoint => noted.failure = Some("no_healthy_upstream".into()),
+            Ended::Reset(reset) => {
+                noted.failure = Some(match reset.reason {
+                    ResetReason::PerTryTimeout => "per_try_timeout".into(),
+                    reason => reason.token().into(),
+                });
+                noted.transport_failure = reset.transport.clone();
+            }
+            Ended::Expired(expired) => noted.failure = Some(expired_token(*expired).into()),
+        }
+        record.record.attempts.push(noted);
+        ended
+    }
+
+    fn begin(&self, start: Instant) -> Attempt {
+        Attempt {
+            number: self.number,
+            cluster: self.cluster.name.clone(),
+            endpoint: None,
+            start,
+            duration: std::time::Duration::ZERO,
+            status: None,
+            upstream: None,
+            failure: None,
+            transport_failure: None,
+        }
+    }
+
+    async fn go(
+        &self,
+        outgoing: &mut Outgoing,
+        body: RequestBody,
+        again: bool,
+        watchdog: &mut Watchdog,
+        noted: &mut Attempt,
+    ) -> Result<Success, Ended> {
+        let original = Some(self.caller.facts.destination());
+        let picking = self.state.pick(self.snapshot, self.cluster, original, self.avoid);
+        let picked = watchdog.guard(picking).await.map_err(Ended::Expired)?.map_err(|_| Ended::NoEndpoint)?;
+        let active = self.state.begin(picked.address);
+        let wire = self.wire(outgoing.upgrade);
+        let pool = self.state.pool(&picked, wire);
+        let mut lease = self.borrow(&pool, &picked, watchdog, noted).await?;
+        let mut request = Box::new(request(outgoing, wire, &picked, again).map(|()| body));
+        for _ in 0..STALE_MAX {
+            watchdog.begin_try();
+            match watchdog.guard(lease.send(*request)).await.map_err(Ended::Expired)? {
+                Ok(response) => return Ok(Success { response, lent: (lease, active) }),
+                Err(SendError::Reset(reset)) => return Err(Ended::Reset(reset)),
+                Err(SendError::Unsent(back)) => {
+                    request = back;
+                    drop(lease);
+                    lease = self.borrow(&pool, &picked, watchdog, noted).await?;
+                }
+            }
+        }
+        Err(Ended::Reset(ResetReason::ConnectionTermination.into()))
+    }
+
+    async fn borrow(
+        &self,
+        pool: &Arc<Pool>,
+        picked: &Picked,
+        watchdog: &mut Watchdog,
+        noted: &mut Attempt,
+    ) -> Result<Lease, Ended> {
+        let leasing = pool.lease(Settings::from(self.cluster));
+        let lease = match watchdog.guard(leasing).await {
+            Ok(lease) => lease,
+            Err(expired) => {
+                noted.endpoint = Some(picked.address);
+                return Err(Ended::Expired(expired));
+            }
+        };
+        // Envoy names no host for a request that the breakers kept from waiting.
+        noted.endpoint = match &lease {
+            Err(reset) if reset.reason == ResetReason::Overflow => None,
+            _ => Some(picked.address),
+        };
+        let lease = lease.map_err(Ended::Reset)?;
+        noted.upstream = Some(lease.leg().clone());
+        Ok(lease)
+    }
+
+    fn wire(&self, upgrade: bool) -> Wire {
+        match self.cluster.protocol {
+            // An upgrade is HTTP/1 on both sides.
+            _ if upgrade => Wire::Http1,
+            UpstreamProtocol::Http1 => Wire::Http1,
+            UpstreamProtocol::Http2 => Wire::Http2,
+            UpstreamProtocol::SameAsDownstream if self.caller.protocol == Protocol::Http2 => Wire::Http2,
+            UpstreamProtocol::SameAsDownstream => Wire::Http1,
+        }
+    }
+}
+
+fn expired_token(expired: Expired) -> &'static str {
+    match expired {
+        Expired::Route => "response_timeout",
+        Expired::Try => "per_try_timeout",
+        Expired::Idle => "stream_idle_timeout",
+        Expired::Request => "request_timeout",
+    }
+}
+
+/// The request for hyper: on HTTP/1 with the path as target and Host before all other headers.
+fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) -> Request<()> {
+    let headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
+    let mut request = Request::new(());
+    *request.method_mut() = outgoing.method.clone();
+    match wire {
+        Wire::Http1 => {
+            *request.uri_mut() = uri(None, &outgoing.target, picked.address);
+            let mut all = HeaderMap::with_capacity(headers.keys_len() + 1);
+            all.insert(HOST, text(&outgoing.target.authority));
+            all.extend(headers);
+            *request.headers_mut() = all;
+        }
+        Wire::Http2 => {
+            let scheme = match picked.socket {
+                crate::snapshot::tls::TransportSocket::Raw => Scheme::HTTP,
+                crate::snapshot::tls::TransportSocket::Tls(_) => Scheme::HTTPS,
+            };
+            *request.uri_mut() = uri(Some(scheme), &outgoing.target, picked.address);
+            *request.version_mut() = Version::HTTP_2;
+            *request.headers_mut() = headers;
+        }
+    }
+    request
+}
+
+fn uri(scheme: Option<Scheme>, target: &Target, endpoint: SocketAddr) -> Uri {
+    let path = PathAndQuery::try_from(target.path_and_query.as_str()).unwrap_or(PathAndQuery::from_static("/"));
+    let Some(scheme) = scheme else { return Uri::from(path) };
+    let build = |authority: &str| {
+        Uri::builder().scheme(scheme.clone()).authority(authority).path_and_query(path.clone()).build()
+    };
+    build(&target.authority).or_else(|_| build(&endpoint.to_string())).unwrap_or_default()
+}

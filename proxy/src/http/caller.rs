@@ -1,0 +1,136 @@
+//! The downstream side of one HTTP connection, and the answers it gets.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderValue, Response, StatusCode};
+use hyper::body::Incoming;
+use wavetank_platform::BoxFuture;
+
+use super::headers::{ResponseFacts, finish_response};
+use super::intake::Form;
+use super::open_record::OpenRecord;
+use super::progress::Progress;
+use super::reply::{LocalReply, ReplyFacts};
+use super::response_body::ResponseBody;
+use crate::drain::{Draining, Stage};
+use crate::idle::Activity;
+use crate::listener::accepted::Facts;
+use crate::record::Protocol;
+use crate::shared::Shared;
+use crate::snapshot::listener::HttpManager;
+use crate::snapshot::route::HeaderMutations;
+use crate::upstream::meter::Meter;
+
+/// One downstream HTTP connection.
+pub(crate) struct Caller {
+    /// The proxy.
+    pub(crate) shared: Arc<Shared>,
+    /// The chain's connection manager.
+    pub(crate) manager: Arc<HttpManager>,
+    /// The connection.
+    pub(crate) facts: Arc<Facts>,
+    /// What it speaks.
+    pub(crate) protocol: Protocol,
+    /// Its bytes.
+    pub(crate) meter: Arc<Meter>,
+    /// Its requests.
+    pub(crate) activity: Arc<Activity>,
+    /// When to leave.
+    pub(crate) draining: Draining,
+    /// Runs on the connection once it speaks another protocol.
+    pub(crate) tunnel: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+/// One request, as its answer depends on it.
+pub(crate) struct Answering<'a> {
+    /// Its connection.
+    pub(crate) caller: &'a Caller,
+    /// Form of the answer.
+    pub(crate) form: Form,
+    /// Its id, as sent upstream.
+    pub(crate) request_id: Option<HeaderValue>,
+    /// How much of it has come.
+    pub(crate) progress: Arc<Progress>,
+}
+
+impl Caller {
+    /// The address of this proxy's node.
+    pub(crate) fn node_address(&self) -> IpAddr {
+        self.facts.leg.local.ip().to_canonical()
+    }
+
+    /// Leaves `tunnel` to be run when the connection has changed its protocol.
+    pub(crate) fn set_tunnel(&self, tunnel: BoxFuture<'static, ()>) {
+        *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+    }
+
+    /// What was left to be run.
+    pub(crate) fn take_tunnel(&self) -> Option<BoxFuture<'static, ()>> {
+        self.tunnel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Answering<'_> {
+    fn response_facts(&self, keep_upgrade: bool) -> ResponseFacts<'_> {
+        let leaving = self.caller.draining.stage() >= Stage::Draining;
+        let unread = self.progress.completed_at().is_none();
+        ResponseFacts {
+            manager: &self.caller.manager,
+            protocol: self.caller.protocol,
+            now: self.caller.shared.platform.clock.unix(),
+            request_id: self.request_id.as_ref(),
+            close: !keep_upgrade && (leaving || unread || self.form.close),
+            keep_upgrade,
+        }
+    }
+
+    /// Our own answer. `levels` are the header changes of direct responses and redirects.
+    pub(crate) fn local(
+        &self,
+        reply: LocalReply,
+        mut record: OpenRecord,
+        attempts: Option<u32>,
+        levels: &[&HeaderMutations],
+    ) -> Response<ResponseBody> {
+        if let Some(flag) = reply.flag {
+            record.flag(flag);
+        }
+        record.record.details = reply.details.clone();
+        let response = reply.render(&ReplyFacts {
+            response: self.response_facts(false),
+            head: self.form.head,
+            grpc: self.form.grpc,
+            request_complete: self.progress.completed_at().is_some(),
+            attempts,
+            levels,
+        });
+        record.record.status = response.status().as_u16();
+        response.map(|text| ResponseBody::local(text, record))
+    }
+
+    /// The head of an endpoint's answer, configured changes made already; `body` makes its body.
+    pub(crate) fn upstream(
+        &self,
+        response: Response<Incoming>,
+        mut record: OpenRecord,
+        body: impl FnOnce(Incoming, OpenRecord) -> ResponseBody,
+    ) -> Response<ResponseBody> {
+        let (mut parts, incoming) = response.into_parts();
+        let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        finish_response(&mut parts.headers, &self.response_facts(switched));
+        parts.version = http::Version::HTTP_11;
+        record.record.status = parts.status.as_u16();
+        record.record.details = "via_upstream".into();
+        Response::from_parts(parts, body(incoming, record))
+    }
+
+    /// An answer that nobody will read: the caller is gone.
+    pub(crate) fn nobody(&self, record: OpenRecord) -> Response<ResponseBody> {
+        drop(record);
+        let mut response = Response::new(ResponseBody::Empty);
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}

@@ -1,0 +1,161 @@
+//! One request from its head to the head of its answer: intake, route, and what the route says.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::{Body, Incoming};
+
+use super::caller::{Answering, Caller};
+use super::forward::{self, Forwarding};
+use super::headers::{DownstreamFacts, mutate, prepare_request};
+use super::intake::{Form, Intake, Refused};
+use super::names;
+use super::open_record::OpenRecord;
+use super::progress::Progress;
+use super::reply::{Failure, LocalReply};
+use super::response_body::ResponseBody;
+use crate::route::{RequestHead, redirect, select_route, select_virtual_host};
+use crate::snapshot::RouteConfig;
+use crate::snapshot::listener::RouteSource;
+use crate::snapshot::route::{Action, Route, VirtualHost};
+
+/// Serves one request of `caller`. Dropped when the caller leaves.
+pub(crate) async fn serve(
+    caller: Arc<Caller>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let shared = &caller.shared;
+    let start = shared.platform.clock.now();
+    let snapshot = shared.store.current();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
+    let progress = Arc::new(Progress::new(start, body.is_end_stream()));
+    let mut record = caller.facts.record(&shared.node, start, caller.protocol);
+    record.decision.config_version = snapshot.version;
+    let mut record = OpenRecord::new(
+        record,
+        progress.clone(),
+        caller.meter.clone(),
+        shared.recorder.clone(),
+        shared.platform.clock.clone(),
+        caller.activity.clone(),
+    );
+    let mut answering = Answering { caller: &caller, form: Form::default(), request_id: None, progress };
+    let mut intake = match Intake::read(parts, &caller.manager) {
+        Ok(intake) => intake,
+        Err(refused) => return Ok(refuse(*refused, answering, record)),
+    };
+    note_head(&mut record, &intake);
+    answering.form = intake.form;
+    prepare(&caller, &mut intake);
+    answering.request_id = intake.headers.get(&names::X_REQUEST_ID).cloned();
+    record.record.request_id = answering.request_id.as_ref().and_then(|id| id.to_str().ok()).map(Into::into);
+
+    let config = match &caller.manager.routes {
+        RouteSource::Inline(config) => Some(config.clone()),
+        RouteSource::Rds(name) => snapshot.routes.get(name).cloned(),
+    };
+    let Some(config) = config else {
+        return Ok(answering.local(Failure::NoRoute.reply(), record, None, &[]));
+    };
+    let Some((host, route)) = choose_route(&caller, &config, &intake, &mut record) else {
+        return Ok(answering.local(Failure::NoRoute.reply(), record, None, &[]));
+    };
+    match &route.action {
+        Action::Forward(forward) => {
+            let forwarding =
+                Forwarding { answering, snapshot: &snapshot, config: &config, host, route, forward, upgrade };
+            Ok(forward::run(forwarding, intake, body, record).await)
+        }
+        action => Ok(answer_locally(action, &answering, (&config, host, route), &intake, record)),
+    }
+}
+
+fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord) -> Response<ResponseBody> {
+    let Refused { failure, intake } = refused;
+    let mut reply = failure.reply();
+    if failure != Failure::LowVersion {
+        note_head(&mut record, &intake);
+    }
+    // Envoy closes the connection of a CONNECT that it does not serve.
+    reply.close |= intake.method == http::Method::CONNECT;
+    answering.form = intake.form;
+    answering.local(reply, record, None, &[])
+}
+
+fn note_head(record: &mut OpenRecord, intake: &Intake) {
+    let record = &mut record.record;
+    record.method = intake.method.as_str().into();
+    record.authority = intake.authority.as_str().into();
+    record.path = intake.received_path.as_str().into();
+    let agent = intake.headers.get(http::header::USER_AGENT);
+    record.user_agent = agent.and_then(|agent| agent.to_str().ok()).map(Into::into);
+}
+
+fn prepare(caller: &Caller, intake: &mut Intake) {
+    let facts = DownstreamFacts {
+        peer: caller.facts.leg.remote,
+        node: caller.node_address(),
+        tls: caller.facts.session.as_ref(),
+    };
+    let mut random = caller.shared.random.request_id();
+    prepare_request(&mut intake.headers, &caller.manager, &facts, intake.upgrade, &mut random);
+}
+
+/// The virtual host and route of a request, noted in its record as far as they are found.
+fn choose_route<'a>(
+    caller: &Caller,
+    config: &'a RouteConfig,
+    intake: &Intake,
+    record: &mut OpenRecord,
+) -> Option<(&'a VirtualHost, &'a Route)> {
+    let decision = &mut record.record.decision;
+    decision.route_config = Some(config.name.clone());
+    let host = select_virtual_host(config, &intake.authority)?;
+    decision.virtual_host = Some(host.name.clone());
+    decision.virtual_host_from = host.provenance.clone();
+    let (position, route) = select_route(host, &head(caller, intake), &mut caller.shared.random.route())?;
+    decision.route = Some(route.name.clone());
+    decision.route_index = Some(position);
+    decision.route_from = route.provenance.clone();
+    Some((host, route))
+}
+
+/// The request as routing sees it.
+fn head<'a>(caller: &Caller, intake: &'a Intake) -> RequestHead<'a> {
+    RequestHead {
+        method: intake.method.as_str(),
+        path_and_query: &intake.path,
+        authority: &intake.authority,
+        scheme: if caller.facts.is_tls() { "https" } else { "http" },
+        headers: &intake.headers,
+    }
+}
+
+fn answer_locally(
+    action: &Action,
+    answering: &Answering<'_>,
+    (config, host, route): (&RouteConfig, &VirtualHost, &Route),
+    intake: &Intake,
+    record: OpenRecord,
+) -> Response<ResponseBody> {
+    let levels = mutate::levels(config, host, route, None);
+    let reply = match action {
+        Action::Direct { status, body } => LocalReply::direct(valid(*status), body.clone()),
+        Action::Redirect(rule) => {
+            let mut head = head(answering.caller, intake);
+            let forwarded = intake.headers.get(&names::X_FORWARDED_PROTO).and_then(|proto| proto.to_str().ok());
+            head.scheme = forwarded.unwrap_or(head.scheme);
+            let location = redirect::location(rule, &head, &route.matches.path);
+            LocalReply::redirect(valid(rule.status), &location)
+        }
+        Action::Forward(_) => unreachable!("the caller forwards these"),
+    };
+    answering.local(reply, record, None, &levels)
+}
+
+/// A status out of configuration.
+pub(crate) fn valid(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+}

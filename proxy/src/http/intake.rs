@@ -1,0 +1,189 @@
+//! From hyper's request to one that can be routed: target, host, path and headers as the rest of the proxy
+//! sees them, or the reason why it goes no further.
+
+use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
+
+use super::headers::order::remove;
+use super::path::{self, Normalized};
+use super::reply::{Failure, is_grpc};
+use crate::snapshot::listener::HttpManager;
+
+/// A request's head.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    /// Method.
+    pub(crate) method: Method,
+    /// `:authority`, Host, or the authority of an absolute target.
+    pub(crate) authority: String,
+    /// Path with query as received, for records.
+    pub(crate) received_path: String,
+    /// Path with query as routed.
+    pub(crate) path: String,
+    /// All headers but Host.
+    pub(crate) headers: HeaderMap,
+    /// What the form of replies depends on.
+    pub(crate) form: Form,
+    /// Wants to change to this protocol, and may.
+    pub(crate) upgrade: bool,
+}
+
+/// What the form of any reply depends on; known even of requests that go no further.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Form {
+    /// HEAD: headers only.
+    pub(crate) head: bool,
+    /// gRPC.
+    pub(crate) grpc: bool,
+    /// The caller closes its HTTP/1 connection after this.
+    pub(crate) close: bool,
+}
+
+/// A request that goes no further, with what is known of it.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Why.
+    pub(crate) failure: Failure,
+    /// The request as far as it was understood.
+    pub(crate) intake: Intake,
+}
+
+impl Intake {
+    /// Reads the head of a request.
+    ///
+    /// Errs with the request when it cannot be routed.
+    pub(crate) fn read(parts: Parts, manager: &HttpManager) -> Result<Self, Box<Refused>> {
+        let (host, host_missing) = host(&parts);
+        let received_path = parts.uri.path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
+        let form = Form {
+            head: parts.method == Method::HEAD,
+            grpc: is_grpc(&parts.headers),
+            close: parts.version < Version::HTTP_2 && says(&parts.headers, "close"),
+        };
+        let mut intake = Self {
+            method: parts.method,
+            authority: host,
+            path: received_path.clone(),
+            received_path,
+            headers: parts.headers,
+            form,
+            upgrade: false,
+        };
+        let failure = intake.judge(parts.version, host_missing, manager);
+        match failure {
+            None => Ok(intake),
+            Some(failure) => Err(Box::new(Refused { failure, intake })),
+        }
+    }
+
+    fn judge(&mut self, version: Version, host_missing: bool, manager: &HttpManager) -> Option<Failure> {
+        if version < Version::HTTP_11 {
+            return Some(Failure::LowVersion);
+        }
+        if host_missing {
+            return Some(Failure::MissingHost);
+        }
+        if !is_authority(&self.authority) {
+            return Some(Failure::BadRequest("http.invalid_authority"));
+        }
+        if self.method == Method::CONNECT {
+            return Some(Failure::NoRoute);
+        }
+        if !self.path.starts_with('/') {
+            return Some(Failure::AbsolutePathRejected);
+        }
+        remove(&mut self.headers, &HOST);
+        if self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+            remove(&mut self.headers, &EXPECT);
+        }
+        if version < Version::HTTP_2 {
+            match self.wanted_upgrade() {
+                Some(wanted) if manager.upgrades.iter().any(|allowed| **allowed == *wanted) => self.upgrade = true,
+                Some(_) => return Some(Failure::UpgradeRefused),
+                None => {}
+            }
+        }
+        match path::normalize(&self.received_path, manager) {
+            Normalized::Path(path) => self.path = path.into_owned(),
+            Normalized::Redirect(path) => return Some(Failure::PathRedirect(path)),
+            Normalized::Rejected => return Some(Failure::PathRejected),
+        }
+        if manager.strip_any_host_port {
+            self.authority = crate::route::virtual_host::without_port(&self.authority).to_owned();
+        }
+        None
+    }
+
+    /// The protocol asked for. `h2c` is passed over, as Envoy does.
+    fn wanted_upgrade(&self) -> Option<String> {
+        let wanted = self.headers.get(UPGRADE)?.to_str().ok()?.trim().to_ascii_lowercase();
+        (says(&self.headers, "upgrade") && wanted != "h2c").then_some(wanted)
+    }
+}
+
+/// The host asked for, and whether none was named.
+fn host(parts: &Parts) -> (String, bool) {
+    if let Some(authority) = parts.uri.authority() {
+        return (authority.as_str().to_owned(), false);
+    }
+    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
+    (String::from_utf8_lossy(&hosts.join(&b","[..])).into_owned(), hosts.is_empty())
+}
+
+/// Whether the `connection` header has this token.
+fn says(headers: &HeaderMap, token: &str) -> bool {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// Whether `text` has only characters that may stand in an authority (RFC 3986 §3.2).
+fn is_authority(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@[]".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::RouteConfig;
+    use crate::snapshot::listener::RouteSource;
+
+    fn manager() -> HttpManager {
+        let routes = RouteConfig::new("r", Vec::new()).unwrap();
+        HttpManager::new("p", RouteSource::Inline(routes.into()))
+    }
+
+    fn read(uri: &str, version: Version, headers: &[(&str, &str)]) -> Result<Intake, Failure> {
+        let mut request = http::Request::builder().uri(uri).version(version);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        Intake::read(parts, &manager()).map_err(|refused| refused.failure)
+    }
+
+    #[test]
+    fn the_authority_of_an_absolute_target_wins_over_host() {
+        let intake = read("http://b.test/x?y", Version::HTTP_11, &[("host", "a.test")]).unwrap();
+        assert_eq!((intake.authority.as_str(), intake.path.as_str()), ("b.test", "/x?y"));
+        assert!(!intake.headers.contains_key(HOST));
+    }
+
+    #[test]
+    fn two_hosts_are_joined_and_none_is_refused() {
+        let intake = read("/", Version::HTTP_11, &[("host", "a"), ("host", "b")]).unwrap();
+        assert_eq!(intake.authority, "a,b");
+        assert_eq!(read("/", Version::HTTP_11, &[]).unwrap_err(), Failure::MissingHost);
+        assert_eq!(read("/", Version::HTTP_11, &[("host", "")]).unwrap().authority, "");
+    }
+
+    #[test]
+    fn old_versions_stars_and_unknown_upgrades_are_refused() {
+        assert_eq!(read("/", Version::HTTP_10, &[("host", "a")]).unwrap_err(), Failure::LowVersion);
+        assert_eq!(read("*", Version::HTTP_11, &[("host", "a")]).unwrap_err(), Failure::AbsolutePathRejected);
+        let upgrade = [("host", "a"), ("connection", "Upgrade"), ("upgrade", "websocket")];
+        assert_eq!(read("/", Version::HTTP_11, &upgrade).unwrap_err(), Failure::UpgradeRefused);
+        let h2c = [("host", "a"), ("connection", "Upgrade"), ("upgrade", "h2c")];
+        assert!(!read("/", Version::HTTP_11, &h2c).unwrap().upgrade);
+    }
+}

@@ -1,0 +1,87 @@
+//! The record of a request that is under way. It is handed over exactly once: when the last byte of the
+//! response is done with, or, if the caller leaves before, when its request is dropped.
+
+use std::sync::Arc;
+
+use wavetank_platform::Clock;
+
+use super::progress::Progress;
+use crate::idle::Activity;
+use crate::record::{Flag, Protocol, Record, Recorder};
+use crate::upstream::meter::Meter;
+
+/// A record that is still being written.
+pub(crate) struct OpenRecord {
+    /// What is known so far.
+    pub(crate) record: Box<Record>,
+    progress: Arc<Progress>,
+    downstream: Arc<Meter>,
+    recorder: Arc<dyn Recorder>,
+    clock: Arc<dyn Clock>,
+    activity: Arc<Activity>,
+    closed: bool,
+}
+
+impl OpenRecord {
+    /// Begins with `record`. `downstream` is the caller's connection, and `activity` what is under way on it.
+    pub(crate) fn new(
+        record: Record,
+        progress: Arc<Progress>,
+        downstream: Arc<Meter>,
+        recorder: Arc<dyn Recorder>,
+        clock: Arc<dyn Clock>,
+        activity: Arc<Activity>,
+    ) -> Self {
+        activity.begin();
+        Self { record: Box::new(record), progress, downstream, recorder, clock, activity, closed: false }
+    }
+
+    /// Adds a flag, once.
+    pub(crate) fn flag(&mut self, flag: Flag) {
+        if !self.record.flags.contains(&flag) {
+            self.record.flags.push(flag);
+        }
+    }
+
+    /// Counts bytes that came outside the request's body.
+    pub(crate) fn note_received(&mut self, count: u64) {
+        self.progress.receive(usize::try_from(count).unwrap_or(usize::MAX), self.clock.now());
+    }
+
+    /// Hands the record over.
+    pub(crate) fn close(mut self) {
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) {
+        self.closed = true;
+        self.record.bytes_received = self.progress.received();
+        self.record.duration = self.clock.now().saturating_since(self.record.start);
+        self.recorder.record((*self.record).clone());
+    }
+
+    /// The caller left: the connection ended, or (HTTP/2) it reset the stream.
+    fn abandon(&mut self) {
+        let reset = self.record.protocol == Protocol::Http2 && !self.downstream.has_ended();
+        let (flag, details) =
+            if reset { (Flag::DR, "http2.remote_reset") } else { (Flag::DC, "downstream_remote_disconnect") };
+        self.flag(flag);
+        self.record.details = details.into();
+        self.hand_over();
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.abandon();
+        }
+        self.activity.end();
+    }
+}
+
+impl std::fmt::Debug for OpenRecord {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenRecord").field("record", &self.record).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+//! The body of a response on its way to the caller. It carries the request's open record, which it hands
+//! over with the last byte.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::open_record::OpenRecord;
+use super::reply::Aborted;
+use super::watchdog::Watchdog;
+use crate::upstream::clusters::Active;
+use crate::upstream::lease::Lease;
+use crate::upstream::reset::mid_body;
+
+/// A body for hyper to send.
+#[derive(Debug)]
+pub(crate) enum ResponseBody {
+    /// None; the record is closed.
+    Empty,
+    /// Our own words.
+    Local {
+        /// All of them.
+        text: Option<Bytes>,
+        /// Closed once they are sent.
+        record: Option<OpenRecord>,
+    },
+    /// An endpoint's response.
+    Upstream(Box<Relay>),
+}
+
+/// A response passed on as it comes.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    incoming: Incoming,
+    watchdog: Watchdog,
+    record: Option<OpenRecord>,
+    /// Returned to its pool when the body is through.
+    lent: Option<(Lease, Active)>,
+    broken: Option<BrokenOff>,
+}
+
+/// The response ended before its end. The caller sees its connection or stream end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("response broke off")]
+pub(crate) struct BrokenOff;
+
+impl ResponseBody {
+    /// Our own words, or none.
+    pub(crate) fn local(text: Bytes, record: OpenRecord) -> Self {
+        if text.is_empty() {
+            record.close();
+            return Self::Empty;
+        }
+        Self::Local { text: Some(text), record: Some(record) }
+    }
+
+    /// An endpoint's response, with the connection it comes on.
+    pub(crate) fn relay(incoming: Incoming, watchdog: Watchdog, record: OpenRecord, lent: (Lease, Active)) -> Self {
+        if incoming.is_end_stream() {
+            record.close();
+            return Self::Empty;
+        }
+        Self::Upstream(Box::new(Relay { incoming, watchdog, record: Some(record), lent: Some(lent), broken: None }))
+    }
+}
+
+impl Relay {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(None) => {
+                self.finish();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                self.watchdog.touch();
+                if let Some((record, data)) = self.record.as_mut().zip(frame.data_ref()) {
+                    record.record.bytes_sent += data.len() as u64;
+                }
+                if frame.is_trailers() || self.incoming.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let http2 = self.lent.as_ref().is_some_and(|(lease, _)| lease.is_http2());
+                self.break_off(cx, Aborted::by_upstream(mid_body(&error, http2)))
+            }
+            Poll::Pending => match self.watchdog.poll(cx) {
+                Poll::Ready(expired) => {
+                    let aborted = Aborted::by_timeout(&expired.failure(self.watchdog.progress()).reply());
+                    self.break_off(cx, aborted.unwrap_or_else(Aborted::by_client))
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn finish(&mut self) {
+        self.lent = None;
+        if let Some(record) = self.record.take() {
+            record.close();
+        }
+    }
+
+    /// Ends the response early: what has come goes out first, then the caller's connection ends.
+    fn break_off(&mut self, cx: &mut Context<'_>, why: Aborted) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        self.lent = None;
+        if let Some(mut record) = self.record.take() {
+            record.flag(why.flag);
+            record.record.details = why.details;
+            record.close();
+        }
+        // hyper drops what it has not written when a body fails; pending once lets it write first.
+        self.broken = Some(BrokenOff);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Local { text, record } => {
+                let text = text.take();
+                if let (Some(text), Some(mut record)) = (&text, record.take()) {
+                    record.record.bytes_sent = text.len() as u64;
+                    record.close();
+                }
+                Poll::Ready(text.map(|text| Ok(Frame::data(text))))
+            }
+            Self::Upstream(relay) => relay.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Local { text, .. } => text.is_none(),
+            Self::Upstream(relay) => relay.broken.is_none() && relay.record.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Local { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
+            Self::Upstream(relay) => relay.incoming.size_hint(),
+        }
+    }
+}

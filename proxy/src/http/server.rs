@@ -1,0 +1,177 @@
+//! The HTTP codec of a downstream connection, its idle timeout and its drain.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use wavetank_platform::Stream;
+use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
+
+use super::caller::Caller;
+use super::exchange;
+use crate::drain::{Draining, Stage};
+use crate::idle::{Activity, IdleTimer};
+use crate::listener::accepted::Accepted;
+use crate::listener::inspect;
+use crate::record::Protocol;
+use crate::shared::Shared;
+use crate::snapshot::listener::{Codec, HttpManager};
+use crate::upstream::meter::{Meter, Metered};
+
+/// Envoy's default.
+const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3600);
+
+/// Headers of a request, at most; Envoy's default.
+const HEADERS_MAX: usize = 100;
+
+/// Bytes of a request head, at most; Envoy's default is 60 KiB.
+const HEAD_BYTES_MAX: usize = 60 * 1024;
+
+/// Streams of an HTTP/2 connection at once; Envoy's default.
+const STREAMS_MAX: u32 = 1024;
+
+/// Envoy's flow-control windows.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+
+/// Serves a connection to its end. `inspected` is what its first bytes said of its protocol.
+pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accepted: Accepted, inspected: &[Arc<str>]) {
+    let Accepted { stream, facts, mut draining } = accepted;
+    let idle = manager.idle_timeout.unwrap_or(IDLE_TIMEOUT_DEFAULT);
+    let alpn = match &facts.session {
+        Some(session) => session.alpn.as_deref(),
+        None => inspected.first().map(|protocol| &**protocol),
+    };
+    let choosing = choose_codec(manager.codec, alpn, stream);
+    let bounded = async {
+        if idle.is_zero() { Some(choosing.await) } else { shared.platform.clock.timeout(idle, choosing).await.ok() }
+    };
+    let chosen = tokio::select! {
+        biased;
+        chosen = bounded => chosen,
+        () = draining.reached(Stage::Ended) => None,
+    };
+    let Some(Ok((stream, is_http2))) = chosen else { return };
+    let caller = Arc::new(Caller {
+        activity: Arc::new(Activity::new(shared.platform.clock.clone())),
+        shared,
+        manager,
+        facts,
+        protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
+        meter: Arc::new(Meter::default()),
+        draining: draining.clone(),
+        tunnel: Mutex::default(),
+    });
+    let io = TokioIo::new(Metered::new(stream, caller.meter.clone()));
+    if is_http2 {
+        serve_http2(&caller, io, draining, idle).await;
+    } else {
+        serve_http1(&caller, io, draining, idle).await;
+    }
+}
+
+/// HTTP/2 by ALPN, else by its preface.
+async fn choose_codec(codec: Codec, alpn: Option<&str>, stream: Stream) -> io::Result<(Stream, bool)> {
+    match (codec, alpn) {
+        (Codec::Http1, _) => Ok((stream, false)),
+        (Codec::Http2, _) => Ok((stream, true)),
+        (Codec::Auto, Some("h2" | "h2c")) => Ok((stream, true)),
+        (Codec::Auto, Some("http/1.1" | "http/1.0")) => Ok((stream, false)),
+        (Codec::Auto, _) => inspect::begins_as_http2(stream).await,
+    }
+}
+
+type DownstreamIo = TokioIo<Metered<Stream>>;
+
+async fn serve_http1(caller: &Arc<Caller>, io: DownstreamIo, draining: Draining, idle: Duration) {
+    let service = service_fn(|request| exchange::serve(caller.clone(), request));
+    let conn = http1::Builder::new()
+        .auto_date_header(false)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .header_read_timeout(None)
+        .serve_connection(io, service)
+        .with_upgrades();
+    drive(caller, conn, draining, idle).await;
+    if let Some(tunnel) = caller.take_tunnel() {
+        tunnel.await;
+    }
+}
+
+async fn serve_http2(caller: &Arc<Caller>, io: DownstreamIo, draining: Draining, idle: Duration) {
+    let owner = caller.clone();
+    let service = service_fn(move |request| exchange::serve(owner.clone(), request));
+    let conn = http2::Builder::new(HyperExecutor::new(&caller.shared.platform))
+        .timer(HyperTimer)
+        .auto_date_header(false)
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .serve_connection(io, service);
+    drive(caller, conn, draining, idle).await;
+}
+
+/// A hyper connection that can be told to end in good order.
+trait Graceful: Future<Output = hyper::Result<()>> {
+    /// No new requests; those under way finish.
+    fn leave(self: Pin<&mut Self>);
+}
+
+impl<S> Graceful for http1::UpgradeableConnection<DownstreamIo, S>
+where
+    Self: Future<Output = hyper::Result<()>>,
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = super::response_body::ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn leave(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<S> Graceful for http2::Connection<DownstreamIo, S, HyperExecutor>
+where
+    Self: Future<Output = hyper::Result<()>>,
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = super::response_body::ResponseBody>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    HyperExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, super::response_body::ResponseBody>,
+{
+    fn leave(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Runs the codec to its end. HTTP/2 says GOAWAY as soon as it drains; HTTP/1 says `connection: close` with
+/// its next response, and is closed when it idles at the end of the drain.
+async fn drive(caller: &Caller, conn: impl Graceful, draining: Draining, idle: Duration) {
+    let mut conn = std::pin::pin!(conn);
+    let mut timer = IdleTimer::new(&caller.activity, idle);
+    let leave_at = if caller.protocol == Protocol::Http2 { Stage::Draining } else { Stage::Ended };
+    let mut draining = draining;
+    let mut leaving = Some(Box::pin(async move { draining.reached(leave_at).await }));
+    let outcome = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(outcome) = conn.as_mut().poll(cx) {
+                return Poll::Ready(outcome);
+            }
+            let drained = leaving.as_mut().is_some_and(|leaving| leaving.as_mut().poll(cx).is_ready());
+            if drained {
+                leaving = None;
+            }
+            if !drained && timer.poll(cx, &caller.activity).is_pending() {
+                return Poll::Pending;
+            }
+            conn.as_mut().leave();
+        }
+    })
+    .await;
+    if let Err(error) = outcome {
+        tracing::debug!(%error, peer = %caller.facts.leg.remote, "downstream connection");
+    }
+}

@@ -1,0 +1,86 @@
+//! Finding out that a connection has idled for too long, with one timer that is moved only when it fires.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use wavetank_platform::clock::Sleep;
+use wavetank_platform::{Clock, Instant};
+
+/// How much is under way on one connection, and since when nothing is.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    clock: Arc<dyn Clock>,
+    active: AtomicU32,
+    idle_since: AtomicU64,
+}
+
+impl Activity {
+    /// Idle since now.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let idle_since = AtomicU64::new(nanos(clock.now()));
+        Self { clock, active: AtomicU32::new(0), idle_since }
+    }
+
+    /// One thing more is under way.
+    pub(crate) fn begin(&self) {
+        self.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One thing less.
+    pub(crate) fn end(&self) {
+        self.touch();
+        self.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Something moved now.
+    pub(crate) fn touch(&self) {
+        self.idle_since.store(nanos(self.clock.now()), Ordering::Relaxed);
+    }
+
+    /// When it will have idled for `limit`, as things stand.
+    fn deadline(&self, limit: Duration) -> Instant {
+        if self.active.load(Ordering::Relaxed) > 0 {
+            return self.clock.now() + limit;
+        }
+        Instant::from_start(Duration::from_nanos(self.idle_since.load(Ordering::Relaxed))) + limit
+    }
+}
+
+/// Ready once the connection has idled for its limit.
+#[derive(Debug)]
+pub(crate) struct IdleTimer {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl IdleTimer {
+    /// A timer for `limit`; zero never fires.
+    pub(crate) fn new(activity: &Activity, limit: Duration) -> Self {
+        let sleep = (!limit.is_zero()).then(|| Box::pin(activity.clock.sleep_until(activity.deadline(limit))));
+        Self { limit, sleep }
+    }
+
+    /// Ready once, when `activity` has idled for the limit.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, activity: &Activity) -> Poll<()> {
+        loop {
+            let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let deadline = activity.deadline(self.limit);
+            if deadline <= activity.clock.now() {
+                self.sleep = None;
+                return Poll::Ready(());
+            }
+            sleep.set(activity.clock.sleep_until(deadline));
+        }
+    }
+}
+
+fn nanos(moment: Instant) -> u64 {
+    u64::try_from(moment.since_start().as_nanos()).unwrap_or(u64::MAX)
+}

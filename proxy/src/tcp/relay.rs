@@ -1,0 +1,147 @@
+//! Bytes both ways between two streams, each direction closed on its own.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes read at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Which side ended first, or broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EndedBy {
+    /// The caller.
+    Downstream,
+    /// The endpoint.
+    Upstream,
+}
+
+/// What was passed on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Relayed {
+    /// Bytes from downstream to upstream.
+    pub(crate) received: u64,
+    /// Bytes from upstream to downstream.
+    pub(crate) sent: u64,
+    /// Whether either side broke rather than closed.
+    pub(crate) broken: Option<EndedBy>,
+}
+
+/// One direction.
+struct Way {
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
+    passed: u64,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closing,
+    Done,
+}
+
+/// Which end of a way failed.
+enum Failed {
+    Reading,
+    Writing,
+}
+
+impl Way {
+    fn new() -> Self {
+        Self { buffer: Vec::new(), from: 0, to: 0, passed: 0, state: State::Open }
+    }
+
+    /// Moves what can be moved; ready when the reader has ended and the writer has been told.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut impl AsyncRead>,
+        mut writer: Pin<&mut impl AsyncWrite>,
+        moved: &dyn Fn(),
+    ) -> Poll<Result<(), Failed>> {
+        loop {
+            match self.state {
+                State::Done => return Poll::Ready(Ok(())),
+                State::Closing => {
+                    let Poll::Ready(_peer_may_be_gone) = writer.as_mut().poll_shutdown(cx) else {
+                        return Poll::Pending;
+                    };
+                    self.state = State::Done;
+                    self.buffer = Vec::new();
+                }
+                State::Open if self.from < self.to => {
+                    match writer.as_mut().poll_write(cx, &self.buffer[self.from..self.to]) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok(count)) if count > 0 => {
+                            self.from += count;
+                            self.passed += count as u64;
+                            moved();
+                        }
+                        Poll::Ready(_) => return Poll::Ready(Err(Failed::Writing)),
+                    }
+                }
+                State::Open => match self.fill(cx, reader.as_mut()) {
+                    Poll::Ready(Ok(())) if self.to == 0 => self.state = State::Closing,
+                    Poll::Ready(Ok(())) => moved(),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Failed::Reading)),
+                    Poll::Pending => {
+                        // An idle direction holds no memory.
+                        self.buffer = Vec::new();
+                        return flush(cx, writer.as_mut());
+                    }
+                },
+            }
+        }
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>, reader: Pin<&mut impl AsyncRead>) -> Poll<io::Result<()>> {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; BUFFER];
+        }
+        (self.from, self.to) = (0, 0);
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        let outcome = reader.poll_read(cx, &mut buffer);
+        self.to = buffer.filled().len();
+        outcome
+    }
+}
+
+fn flush(cx: &mut Context<'_>, writer: Pin<&mut impl AsyncWrite>) -> Poll<Result<(), Failed>> {
+    match writer.poll_flush(cx) {
+        Poll::Ready(Err(_)) => Poll::Ready(Err(Failed::Writing)),
+        _ => Poll::Pending,
+    }
+}
+
+/// Passes bytes both ways until both sides have closed, or one broke. `moved` is called at each progress.
+pub(crate) async fn both_ways(
+    downstream: impl AsyncRead + AsyncWrite + Unpin,
+    upstream: impl AsyncRead + AsyncWrite + Unpin,
+    moved: impl Fn(),
+) -> Relayed {
+    let (mut downstream, mut upstream) = (downstream, upstream);
+    let (mut up, mut down) = (Way::new(), Way::new());
+    let broken = poll_fn(|cx| {
+        let upward = up.poll(cx, Pin::new(&mut downstream), Pin::new(&mut upstream), &moved);
+        match upward {
+            Poll::Ready(Err(Failed::Reading)) => return Poll::Ready(Some(EndedBy::Downstream)),
+            Poll::Ready(Err(Failed::Writing)) => return Poll::Ready(Some(EndedBy::Upstream)),
+            _ => {}
+        }
+        let downward = down.poll(cx, Pin::new(&mut upstream), Pin::new(&mut downstream), &moved);
+        match downward {
+            Poll::Ready(Err(Failed::Reading)) => Poll::Ready(Some(EndedBy::Upstream)),
+            Poll::Ready(Err(Failed::Writing)) => Poll::Ready(Some(EndedBy::Downstream)),
+            Poll::Ready(Ok(())) if upward.is_ready() => Poll::Ready(None),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    Relayed { received: up.passed, sent: down.passed, broken }
+}

@@ -1,0 +1,214 @@
+//! The state of every cluster, by name: breakers, balancer, pools. A change of configuration leaves it as
+//! it is, but for pools of endpoints that are no longer there.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wavetank_platform::{Instant, RandomStream};
+
+use super::connect::Connector;
+use super::pool::{Pool, Wire};
+use crate::cluster::{Avoid, BalancerState, Breakers, Unpickable, pick};
+use crate::snapshot::cluster::{Discovery, Endpoint};
+use crate::snapshot::tls::TransportSocket;
+use crate::snapshot::{Assignment, Cluster, Snapshot};
+
+/// Pools of one cluster beyond which unused ones are dropped.
+const POOLS_MAX: usize = 4096;
+
+/// How long a host name's addresses are used; Envoy's default.
+const DNS_REFRESH: Duration = Duration::from_secs(5);
+
+/// All clusters that requests have gone to.
+pub(crate) struct Clusters {
+    connector: Arc<Connector>,
+    by_name: Mutex<BTreeMap<Arc<str>, Arc<ClusterState>>>,
+}
+
+impl Clusters {
+    /// None yet.
+    pub(crate) fn new(connector: Arc<Connector>) -> Self {
+        Self { connector, by_name: Mutex::default() }
+    }
+
+    /// What connections are made with.
+    pub(crate) fn connector(&self) -> &Arc<Connector> {
+        &self.connector
+    }
+
+    /// The state of the cluster of that name.
+    pub(crate) fn state(&self, name: &Arc<str>) -> Arc<ClusterState> {
+        let mut by_name = self.by_name();
+        if let Some(state) = by_name.get(name) {
+            return state.clone();
+        }
+        let random = self.connector.platform.entropy.stream_named(&format!("lb/{name}"));
+        let state = Arc::new(ClusterState {
+            connector: self.connector.clone(),
+            breakers: Breakers::default(),
+            balancer: Mutex::new((BalancerState::default(), random)),
+            pools: Mutex::default(),
+            active: Arc::default(),
+            resolved: Mutex::default(),
+        });
+        by_name.insert(name.clone(), state.clone());
+        state
+    }
+
+    /// Closes what idles towards endpoints that `snapshot` no longer has.
+    pub(crate) fn reconcile(&self, snapshot: &Snapshot) {
+        let mut by_name = self.by_name();
+        by_name.retain(|name, state| {
+            let cluster = snapshot.clusters.get(name);
+            state.retain_pools(|pool| cluster.is_some_and(|cluster| has_endpoint(snapshot, cluster, pool)));
+            cluster.is_some()
+        });
+    }
+
+    fn by_name(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Arc<ClusterState>>> {
+        self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether `cluster` still leads to what `pool` is connected to.
+fn has_endpoint(snapshot: &Snapshot, cluster: &Cluster, pool: &Pool) -> bool {
+    let configured = |assignment: &Assignment| {
+        assignment
+            .endpoints()
+            .iter()
+            .any(|endpoint| endpoint.address == pool.address() && cluster.socket_for(endpoint) == pool.socket())
+    };
+    match &cluster.discovery {
+        Discovery::Static(assignment) => configured(assignment),
+        Discovery::Eds(name) => snapshot.assignments.get(name).is_some_and(|assignment| configured(assignment)),
+        Discovery::OriginalDst | Discovery::StrictDns(_) => *pool.socket() == cluster.transport_socket,
+    }
+}
+
+/// One cluster's state.
+pub(crate) struct ClusterState {
+    connector: Arc<Connector>,
+    breakers: Breakers,
+    balancer: Mutex<(BalancerState, RandomStream)>,
+    pools: Mutex<BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>>,
+    active: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
+    resolved: Mutex<Option<(Instant, Arc<Assignment>)>>,
+}
+
+/// An endpoint chosen, and how to speak to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Picked {
+    /// Address.
+    pub(crate) address: SocketAddr,
+    /// Raw or TLS.
+    pub(crate) socket: TransportSocket,
+}
+
+/// One more request at an endpoint, until dropped.
+#[derive(Debug)]
+pub(crate) struct Active {
+    all: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
+    address: SocketAddr,
+}
+
+impl ClusterState {
+    /// How much the cluster is asked for now.
+    pub(crate) fn breakers(&self) -> &Breakers {
+        &self.breakers
+    }
+
+    /// An endpoint for one attempt. `original_dst` is the caller's, for clusters of that type.
+    ///
+    /// Errs when there is none.
+    pub(crate) async fn pick(
+        &self,
+        snapshot: &Snapshot,
+        cluster: &Cluster,
+        original_dst: Option<SocketAddr>,
+        avoid: Avoid<'_>,
+    ) -> Result<Picked, Unpickable> {
+        let assignment = match &cluster.discovery {
+            Discovery::OriginalDst => {
+                let address = original_dst.ok_or(Unpickable)?;
+                return Ok(Picked { address, socket: cluster.transport_socket.clone() });
+            }
+            Discovery::Static(assignment) => assignment.clone(),
+            Discovery::Eds(name) => snapshot.assignments.get(name).ok_or(Unpickable)?.clone(),
+            Discovery::StrictDns(hosts) => self.resolve(hosts).await,
+        };
+        let active = |address: SocketAddr| lock(&self.active).get(&address).copied().unwrap_or(0);
+        let (state, random) = &mut *lock(&self.balancer);
+        let endpoint = pick(cluster, &assignment, state, avoid, &active, random)?;
+        Ok(Picked { address: endpoint.address, socket: cluster.socket_for(endpoint).clone() })
+    }
+
+    /// Counts one request at `address`, for the least-request balancer.
+    pub(crate) fn begin(&self, address: SocketAddr) -> Active {
+        *lock(&self.active).entry(address).or_default() += 1;
+        Active { all: self.active.clone(), address }
+    }
+
+    /// The pool of an endpoint.
+    pub(crate) fn pool(&self, picked: &Picked, wire: Wire) -> Arc<Pool> {
+        let mut pools = lock(&self.pools);
+        if pools.len() >= POOLS_MAX {
+            pools.retain(|_, same| same.iter().any(|pool| !pool.is_unused()));
+        }
+        let same = pools.entry((picked.address, wire)).or_default();
+        if let Some(pool) = same.iter().find(|pool| *pool.socket() == picked.socket) {
+            return pool.clone();
+        }
+        let (connector, breakers) = (self.connector.clone(), self.breakers.clone());
+        let pool = Arc::new(Pool::new(connector, breakers, picked.address, picked.socket.clone(), wire));
+        same.push(pool.clone());
+        pool
+    }
+
+    fn retain_pools(&self, keep: impl Fn(&Pool) -> bool) {
+        let mut retired = Vec::new();
+        lock(&self.pools).retain(|_, same| {
+            retired.extend(same.extract_if(.., |pool| !keep(pool)));
+            !same.is_empty()
+        });
+        for pool in retired {
+            pool.retire();
+        }
+    }
+
+    /// The addresses of `hosts`, looked up anew when those known are old. A host that has none is left out.
+    async fn resolve(&self, hosts: &[(Arc<str>, u16)]) -> Arc<Assignment> {
+        let now = self.connector.platform.clock.now();
+        if let Some((at, assignment)) = &*lock(&self.resolved)
+            && now.saturating_since(*at) < DNS_REFRESH
+        {
+            return assignment.clone();
+        }
+        let mut endpoints = Vec::new();
+        for (host, port) in hosts {
+            if let Ok(addresses) = self.connector.platform.resolver.resolve(host).await {
+                endpoints.extend(addresses.into_iter().map(|ip| Endpoint::at(SocketAddr::new(ip, *port))));
+            }
+        }
+        let assignment = Arc::new(Assignment::new(endpoints));
+        *lock(&self.resolved) = Some((now, assignment.clone()));
+        assignment
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        let mut all = lock(&self.all);
+        if let Some(count) = all.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

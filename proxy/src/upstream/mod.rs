@@ -1,0 +1,19 @@
+//! The way to endpoints: pools, connections. State here is keyed by cluster name and endpoint
+//! and survives every change of configuration.
+//!
+//! Files, in the order a request meets them:
+//! - [`clusters`]: the state of each cluster by name: breakers, balancer, pools
+//! - [`pool`]: connections of one endpoint, lent to requests
+//! - [`connection`]: one pooled connection, from connect to close
+//! - [`connect`]: TCP and TLS set-up
+//! - [`lease`]: a connection lent to one request
+//! - [`reset`]: why an endpoint gave no response, in Envoy's words
+//! - [`meter`]: bytes counted on the way
+
+pub(crate) mod clusters;
+pub(crate) mod connect;
+pub(crate) mod connection;
+pub(crate) mod lease;
+pub(crate) mod meter;
+pub(crate) mod pool;
+pub(crate) mod reset;

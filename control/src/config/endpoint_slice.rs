@@ -69,12 +69,25 @@ static ENDPOINT: Table = Table {
         Row::read("addresses", "address of the endpoint"),
         Row::read("conditions", "`ready`: whether it takes traffic; `serving` and `terminating` are accepted"),
         Row::read("nodeName", "the endpoint's node"),
-        Row::read("targetRef", "its Pod, where the address does not tell"),
+        Row::nested("targetRef", &TARGET_REF, "its Pod, where the address does not tell"),
         Row::ignored("deprecatedTopology", "localities are not read yet"),
         Row::ignored("hints", "localities are not read yet"),
         Row::ignored("hostname", "names of single pods are not served"),
         Row::ignored("topology", "localities are not read yet"),
         Row::ignored("zone", "localities are not read yet"),
+    ],
+};
+
+static TARGET_REF: Table = Table {
+    name: "EndpointSlice.endpoints[].targetRef",
+    rows: &[
+        Row::read("kind", "only a `Pod` counts"),
+        Row::read("name", "name of the Pod"),
+        Row::read("namespace", "namespace of the Pod; the slice's when absent"),
+        Row::ignored("apiVersion", "the kind is enough"),
+        Row::ignored("fieldPath", "the Pod as a whole is meant"),
+        Row::ignored("resourceVersion", "set by the API server"),
+        Row::ignored("uid", "set by the API server"),
     ],
 };
 
@@ -96,13 +109,6 @@ struct Conditions {
     _serving: Option<bool>,
     #[serde(rename = "terminating")]
     _terminating: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct TargetRef {
-    kind: Option<String>,
-    namespace: Option<String>,
-    name: Option<String>,
 }
 
 pub(crate) fn decode(fields: &Fields<'_>, decoder: &mut Decoder) -> EndpointSlice {
@@ -128,9 +134,7 @@ pub(crate) fn decode(fields: &Fields<'_>, decoder: &mut Decoder) -> EndpointSlic
 fn endpoint(node: &Node, decoder: &mut Decoder) -> Option<SliceEndpoint> {
     let fields = Fields::open(node, &ENDPOINT, decoder)?;
     let conditions: Option<Conditions> = fields.optional("conditions", decoder, Decoder::serde);
-    let target: Option<TargetRef> = fields.optional("targetRef", decoder, Decoder::serde);
-    let target = target.filter(|target| target.kind.as_deref().is_none_or(|kind| kind == "Pod"));
-    let pod = target.and_then(|target| Some((target.namespace.unwrap_or_default(), target.name?)));
+    let pod = fields.optional("targetRef", decoder, target_pod);
     let addresses = fields.list("addresses", decoder, |node, decoder| {
         let text = values::spanned_string(node, decoder)?;
         address_of(&text, decoder)
@@ -142,4 +146,12 @@ fn endpoint(node: &Node, decoder: &mut Decoder) -> Option<SliceEndpoint> {
         pod,
         span: node.span.clone(),
     })
+}
+
+fn target_pod(node: &Node, decoder: &mut Decoder) -> Option<(String, String)> {
+    let fields = Fields::open(node, &TARGET_REF, decoder)?;
+    let kind = fields.optional("kind", decoder, values::string);
+    let namespace = fields.optional("namespace", decoder, values::string);
+    let name = fields.optional("name", decoder, values::string);
+    kind.is_none_or(|kind| kind == "Pod").then_some((namespace.unwrap_or_default(), name?))
 }

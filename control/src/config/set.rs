@@ -85,6 +85,11 @@ impl ConfigSet {
         self.entries.iter()
     }
 
+    /// The keys of all objects.
+    pub fn keys(&self) -> impl Iterator<Item = &ConfigKey> {
+        self.entries.keys()
+    }
+
     /// Number of objects.
     pub fn len(&self) -> usize {
         self.entries.len()

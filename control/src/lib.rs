@@ -6,13 +6,20 @@
 //! - [`config`]: bytes to typed documents, each node with its place
 //! - [`validate`]: what manifests mean, checked one by one and together
 //! - [`model`]: the resolved mesh
+//! - [`generate`]: a mesh and a proxy to xDS resources
 //! - [`ads`]: serves them, in order, and knows who took what
 //! - [`ca`]: the certificate authority
+//! - [`server`]: all of it behind one handle, [`Control`]
 
 pub mod ads;
 pub mod ca;
 pub mod config;
 pub mod diagnostic;
 pub mod dialect;
+pub mod generate;
 pub mod model;
+pub mod server;
 pub mod validate;
+
+pub use dialect::Dialect;
+pub use server::{Control, ControlConfig};

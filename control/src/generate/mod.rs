@@ -12,7 +12,7 @@
 //! - [`http_route`]: one VirtualService's routes
 //! - [`matcher`]: when a route matches
 //! - [`retry`]: when a request is tried again
-//! - [`cluster`]: clusters
+//! - [`cluster`]: clusters of service ports and subsets
 //! - [`upstream_protocol`]: which HTTP they speak
 //! - [`endpoint`]: their endpoints
 //! - [`http_manager`]: the HTTP connection manager of all of them

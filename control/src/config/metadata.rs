@@ -76,28 +76,32 @@ static OWNER: Table = Table {
 pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<Metadata> {
     let fields = Fields::open(node, &METADATA, decoder)?;
     let name = fields.required("name", decoder, values::spanned_string);
-    finish(&fields, name?, decoder)
+    let metadata = finish(&fields, name.clone().unwrap_or_else(|| nameless(node)), decoder);
+    name.map(|_| metadata)
+}
+
+fn nameless(node: &Node) -> Spanned<String> {
+    Spanned::new(String::new(), node.span.clone())
 }
 
 /// Reads `metadata` of a pod template, where a name is not needed.
 pub(crate) fn decode_template(node: &Node, decoder: &mut Decoder) -> Option<Metadata> {
     let fields = Fields::open(node, &METADATA, decoder)?;
     let name = fields.optional("name", decoder, values::spanned_string);
-    let name = name.unwrap_or_else(|| Spanned::new(String::new(), node.span.clone()));
-    finish(&fields, name, decoder)
+    Some(finish(&fields, name.unwrap_or_else(|| nameless(node)), decoder))
 }
 
-fn finish(fields: &Fields<'_>, name: Spanned<String>, decoder: &mut Decoder) -> Option<Metadata> {
+fn finish(fields: &Fields<'_>, name: Spanned<String>, decoder: &mut Decoder) -> Metadata {
     let namespace = fields.optional("namespace", decoder, values::string);
     let owners = fields.list("ownerReferences", decoder, owner);
-    Some(Metadata {
+    Metadata {
         name,
         namespace: namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned()),
         labels: fields.optional("labels", decoder, values::labels).unwrap_or_default(),
         annotations: fields.optional("annotations", decoder, values::labels).unwrap_or_default(),
         owner: owners.into_iter().next(),
         span: fields.span().clone(),
-    })
+    }
 }
 
 fn owner(node: &Node, decoder: &mut Decoder) -> Option<Owner> {

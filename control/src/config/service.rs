@@ -157,12 +157,13 @@ fn port(node: &Node, decoder: &mut Decoder) -> Option<ServicePortSpec> {
         }
         Some(word)
     });
+    let app_protocol = fields.optional("appProtocol", decoder, values::string);
     Some(ServicePortSpec {
         name: name.unwrap_or_else(|| Spanned::new(String::new(), node.span.clone())),
         number: number?,
         target,
         transport: transport.unwrap_or_else(|| "TCP".to_owned()),
-        app_protocol: fields.optional("appProtocol", decoder, values::string),
+        app_protocol,
         span: node.span.clone(),
     })
 }

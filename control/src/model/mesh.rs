@@ -24,11 +24,11 @@ pub struct Mesh {
     pub virtual_services: Vec<VirtualService>,
     /// Merged DestinationRules: the most specific host first, among equals the oldest.
     pub destination_rules: Vec<DestinationRule>,
-    pub(super) inbound: BTreeMap<IpAddr, Vec<InboundKey>>,
+    pub(crate) inbound: BTreeMap<IpAddr, Vec<InboundKey>>,
 }
 
 /// A service port that an address serves, as keys: (hostname, index of the port, index of the endpoint).
-pub(super) type InboundKey = (String, usize, usize);
+pub(crate) type InboundKey = (String, usize, usize);
 
 /// A service port that a workload serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

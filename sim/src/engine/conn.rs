@@ -29,15 +29,21 @@ pub(super) struct Conn {
     /// The links of the two directions; `None` leads nowhere.
     pub(super) links: Option<[LinkId; 2]>,
     pub(super) flows: [Flow; 2],
-    /// By direction: the sequence number after its FIN, once sent; and whether that was acknowledged.
-    pub(super) fin: [Option<u32>; 2],
-    pub(super) fin_acked: [bool; 2],
+    /// By direction: the sequence number after everything sent; the last acknowledgement that reached the
+    /// sender; whether a FIN was sent.
+    pub(super) sent: [u32; 2],
+    pub(super) acked: [Option<u32>; 2],
+    pub(super) fin: [bool; 2],
     /// Sequence and acknowledgement number of the SYN-ACK.
     pub(super) syn_ack: Option<(u32, u32)>,
     /// The server has the handshake's last ACK.
     pub(super) established: bool,
+    /// The SYN has reached the server's kernel.
+    pub(super) reached: bool,
     /// By sending end: its process has closed its socket.
     pub(super) closed: [bool; 2],
+    /// By sending end: its kernel knows nothing of the connection any more.
+    pub(super) gone: [bool; 2],
     /// By sending end: its socket.
     pub(super) sockets: [Option<Key>; 2],
 }
@@ -61,7 +67,15 @@ impl Conn {
 
     /// Whether both ends have closed and know it.
     pub(super) fn is_finished(&self) -> bool {
-        self.fin_acked == [true; 2] && self.flows.iter().all(Flow::is_empty)
+        self.fin == [true; 2]
+            && self.is_acked(Dir::Request)
+            && self.is_acked(Dir::Response)
+            && self.flows.iter().all(Flow::is_empty)
+    }
+
+    /// Whether the sender of `dir` knows that everything it sent has arrived.
+    pub(super) fn is_acked(&self, dir: Dir) -> bool {
+        self.acked[dir as usize] == Some(self.sent[dir as usize])
     }
 
     /// Notes what a segment handed over in `dir` says about the life of the connection.
@@ -70,15 +84,17 @@ impl Conn {
             return;
         }
         self.established |= dir == Dir::Request;
-        let back = dir.back() as usize;
-        self.fin_acked[back] |= self.fin[back] == Some(segment.ack);
+        self.acked[dir.back() as usize] = Some(segment.ack);
     }
 
     /// Notes what a segment sent in `dir` says about the life of the connection.
     pub(super) fn note_sent(&mut self, dir: Dir, segment: &TcpSegment) {
-        if segment.flags.fin {
-            self.fin[dir as usize] = Some(segment.seq.wrapping_add(segment.payload.len() as u32).wrapping_add(1));
+        if segment.flags.rst {
+            return;
         }
+        let length = segment.payload.len() as u32 + u32::from(segment.flags.fin) + u32::from(segment.flags.syn);
+        self.sent[dir as usize] = segment.seq.wrapping_add(length);
+        self.fin[dir as usize] |= segment.flags.fin;
         if segment.flags.syn && segment.flags.ack {
             self.syn_ack = Some((segment.seq, segment.ack));
         }
@@ -133,6 +149,7 @@ impl Conns {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.real_port = real_port;
             conn.captured = captured;
+            conn.reached = true;
             let (local, peer) = conn.end(Dir::Response);
             self.by_tuple.insert(Tuple::new(local, peer), (key, Dir::Response));
         }
@@ -156,6 +173,14 @@ impl Conns {
             }
         }
         Some(conn)
+    }
+
+    /// Every connection with an end on `pod`, with the directions in which that end sends.
+    pub(super) fn ends_on(&self, pod: PodId) -> Vec<(Key, Dir)> {
+        let ends = |(key, conn): (Key, &Conn)| {
+            [Dir::Request, Dir::Response].map(|dir| (conn.sender(dir) == Some(pod)).then_some((key, dir)))
+        };
+        self.conns.iter().flat_map(ends).flatten().collect()
     }
 
     pub(super) fn len(&self) -> usize {

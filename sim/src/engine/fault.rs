@@ -145,5 +145,8 @@ impl Core {
                 self.hand_over(forge(peer, row.local, None));
             }
         }
+        for (conn, dir) in self.conns.ends_on(pod) {
+            self.lose_end(conn, dir);
+        }
     }
 }

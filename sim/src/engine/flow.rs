@@ -4,7 +4,7 @@
 //! a lost segment keeps its place here, those behind it wait (as they would in the receiver's reassembly
 //! queue), and it is sent again when a real sender would. The rules are those of RFC 6298 (timer, doubling),
 //! RFC 5681 (fast retransmit on the third duplicate ACK) and Linux's limits: `tcp_syn_retries` 6,
-//! `tcp_synack_retries` 5, `tcp_retries2` 15, `TCP_RTO_MIN` 200 ms, `TCP_RTO_MAX` 120 s.
+//! `tcp_retries2` 15, `TCP_RTO_MIN` 200 ms, `TCP_RTO_MAX` 120 s.
 
 use std::collections::VecDeque;
 
@@ -62,8 +62,8 @@ impl Kind {
 
     fn retries_max(self) -> u32 {
         match self {
-            Self::Syn => 6,
-            Self::SynAck => 5,
+            // The client's own SYNs make the server repeat its SYN-ACK once more than it would.
+            Self::Syn | Self::SynAck => 6,
             Self::Data | Self::Ack | Self::Rst => 15,
         }
     }
@@ -114,6 +114,12 @@ impl Flow {
     /// before it.
     pub(super) fn push(&mut self, packet: Packet, kind: Kind, arrives: Option<Nanos>) -> Option<Nanos> {
         let arrives = arrives.map(|at| self.in_order(at));
+        if arrives.is_none() && kind != Kind::Ack && self.first_lost().is_none_or(|at| self.queue[at].kind == Kind::Ack)
+        {
+            // Its timer takes the place of that of a lost ACK: it acknowledges the same bytes.
+            self.attempts = 0;
+            self.armed = false;
+        }
         self.queue.push_back(Slot { packet, kind, arrives });
         arrives
     }
@@ -210,8 +216,14 @@ impl Flow {
         self.queue.is_empty()
     }
 
+    /// The segment to send again: the first that was lost, ACKs only when nothing else was.
     fn first_lost(&self) -> Option<usize> {
-        self.queue.iter().position(|slot| slot.arrives.is_none())
+        let lost = |slot: &Slot| slot.arrives.is_none();
+        let first = self.queue.iter().position(lost)?;
+        if self.queue[first].kind != Kind::Ack {
+            return Some(first);
+        }
+        self.queue.iter().position(|slot| lost(slot) && slot.kind != Kind::Ack).or(Some(first))
     }
 }
 
@@ -278,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_sender_gives_up_when_linux_does() {
-        for (kind, seconds) in [(Kind::Syn, 127.0), (Kind::SynAck, 63.0), (Kind::Data, 924.6)] {
+        for (kind, seconds) in [(Kind::Syn, 127.0), (Kind::SynAck, 127.0), (Kind::Data, 924.6)] {
             let mut flow = Flow::default();
             flow.push(packet(1), kind, None);
             let mut waited = 0;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use turmoil_net::Packet;
 
-use super::conn::{Conn, Tuple, forge};
+use super::conn::{Conn, Conns, Tuple, forge};
 use super::core::Core;
 use super::flow::{Dir, Flow, Kind, Retry};
 use super::heap::{Event, Nanos};
@@ -52,12 +52,14 @@ impl Core {
         }
         let arrives = conn.links.and_then(|links| self.links.transit(links[dir as usize], now, size));
         self.stats.lost += u64::from(arrives.is_none());
+        let asked_again = !conn.is_acked(dir.back());
         let flow = &mut conn.flows[dir as usize];
         if kind == Kind::Rst {
-            // Who resets has no socket left to send anything again from.
+            // Who resets has no socket left to send anything again from. A lost reset is repeated when the
+            // peer repeats what it answers; an idle peer never hears of it.
             flow.forget_lost();
-            if arrives.is_none() {
-                return;
+            if arrives.is_none() && !asked_again {
+                return self.lose_end(key, dir);
             }
         }
         match flow.push(packet, kind, arrives) {
@@ -84,11 +86,14 @@ impl Core {
             server_pod,
             links,
             flows: [Flow::default(), Flow::default()],
-            fin: [None; 2],
-            fin_acked: [false; 2],
+            sent: [0; 2],
+            acked: [None; 2],
+            fin: [false; 2],
             syn_ack: None,
             established: false,
+            reached: false,
             closed: [false; 2],
+            gone: [false; 2],
             sockets: [None; 2],
         })
     }
@@ -188,6 +193,9 @@ impl Core {
                 return;
             };
             self.reset_end(key, dir.back());
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.gone[dir.back() as usize] = true;
+            }
             self.send(forge(local, peer, None), now);
         } else {
             self.hand_over(packet);
@@ -232,16 +240,12 @@ impl Core {
         match conn.flows[dir as usize].fire(timer) {
             Retry::Nothing => {}
             Retry::GiveUp(kind) => self.give_up(key, dir, kind),
-            Retry::Send(..) if !self.has_socket(key, dir) => {
-                let Some(conn) = self.conns.get_mut(key) else {
-                    return;
-                };
-                conn.flows[dir as usize].forget_lost();
-                if conn.flows.iter().all(Flow::is_empty) {
-                    self.forget(key);
-                } else {
-                    self.arrive(key, dir, now);
+            Retry::Send(kind, _) if !self.is_wanted(key, dir, kind) => {
+                conn_flow(&mut self.conns, key, dir).map(Flow::forget_lost);
+                if kind != Kind::Ack {
+                    self.lose_end(key, dir);
                 }
+                self.arrive(key, dir, now);
             }
             Retry::Send(kind, size) => self.send_again(key, dir, kind, size, now),
         }
@@ -253,8 +257,8 @@ impl Core {
         };
         self.stats.retransmitted += 1;
         let links = &mut self.links;
-        // An ACK is repeated when the bytes it acknowledges are, so those must come through as well.
-        let asked = kind != Kind::Ack
+        // An answer is repeated when what it answers is, so that must come through as well.
+        let asked = !matches!(kind, Kind::Ack | Kind::Rst)
             || conn.links.is_some_and(|ids| links.transit(ids[dir.back() as usize], now, ACK_SIZE).is_some());
         let arrives = conn.links.filter(|_| asked).and_then(|ids| links.transit(ids[dir as usize], now, size));
         let flow = &mut conn.flows[dir as usize];
@@ -267,7 +271,19 @@ impl Core {
         self.set_timer(key, dir, now.saturating_add(after));
     }
 
-    /// Whether the sending end of `dir` still has a socket to send from.
+    /// Whether a lost segment is still to be sent again: bytes need a sender, an ACK needs someone who waits
+    /// for it (its sender may be in TIME_WAIT, which the kernel does not have), a reset needs neither.
+    fn is_wanted(&self, key: Key, dir: Dir, kind: Kind) -> bool {
+        match kind {
+            Kind::Rst => true,
+            Kind::Ack => {
+                self.conns.get(key).is_some_and(|conn| !conn.gone[dir as usize]) && self.has_socket(key, dir.back())
+            }
+            Kind::Syn | Kind::SynAck | Kind::Data => self.has_socket(key, dir),
+        }
+    }
+
+    /// Whether the sending end of `dir` has a socket.
     fn has_socket(&self, key: Key, dir: Dir) -> bool {
         let Some((conn, pod)) = self.conns.get(key).and_then(|conn| Some((conn, conn.sender(dir)?))) else {
             return false;
@@ -278,22 +294,36 @@ impl Core {
             && turmoil_net::netstat(on.ip).entries.iter().any(|row| row.local == local && row.peer == Some(peer))
     }
 
-    /// The sender of a lost segment stops trying: its socket fails with `TimedOut`. For a lost ACK that is
-    /// the end that waits for it.
+    /// The sender of a lost segment stops trying: its socket fails with `TimedOut`. For a lost answer that
+    /// is the end that waits for it.
     fn give_up(&mut self, key: Key, dir: Dir, kind: Kind) {
-        let end = if kind == Kind::Ack { dir.back() } else { dir };
-        let Some(conn) = self.conns.get(key) else {
+        let end = if matches!(kind, Kind::Ack | Kind::Rst) { dir.back() } else { dir };
+        let Some(conn) = self.conns.get_mut(key) else {
             return;
         };
-        let (client_pod, dst) = (conn.client_pod, conn.dst);
-        if kind == Kind::Syn {
-            *self.connect_timeouts.entry((client_pod, dst)).or_default() += 1;
-        }
+        conn.flows[dir as usize].forget_lost();
         if let Some(socket) = conn.sockets[end as usize].and_then(|socket| self.sockets.get_mut(socket)) {
             socket.timed_out = true;
         }
+        if matches!(kind, Kind::Syn | Kind::SynAck) {
+            *self.connect_timeouts.entry((conn.client_pod, conn.dst)).or_default() += 1;
+            self.reset_end(key, Dir::Request);
+            self.reset_end(key, Dir::Response);
+            return self.forget(key);
+        }
         self.reset_end(key, end);
-        self.forget(key);
+        self.lose_end(key, end);
+    }
+
+    /// An end of a connection is gone. The network follows the connection for the other's sake, if that
+    /// may still send.
+    pub(super) fn lose_end(&mut self, key: Key, dir: Dir) {
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.gone[dir as usize] = true;
+            if conn.gone[dir.back() as usize] || !conn.reached {
+                self.forget(key);
+            }
+        }
     }
 
     /// A packet of no connection: an answer to something late.
@@ -334,6 +364,10 @@ impl Core {
             self.hash.add(now, packet, segment);
         }
     }
+}
+
+fn conn_flow(conns: &mut Conns, key: Key, dir: Dir) -> Option<&mut Flow> {
+    conns.get_mut(key).map(|conn| &mut conn.flows[dir as usize])
 }
 
 fn rtt(links: &super::link::Links, ids: Option<[super::link::LinkId; 2]>) -> Nanos {

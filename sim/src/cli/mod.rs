@@ -12,6 +12,9 @@ pub mod find;
 mod outcome;
 pub mod run;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 

@@ -23,6 +23,8 @@ pub mod parse;
 mod traffic;
 
 #[cfg(test)]
+mod shipped;
+#[cfg(test)]
 mod tests;
 
 pub use load::{Invalid, load};

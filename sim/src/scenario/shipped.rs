@@ -1,0 +1,43 @@
+//! Every scenario of this repository is sound: it loads, its manifests are accepted in its dialect, and it
+//! has a check that could fail.
+
+use std::path::{Path, PathBuf};
+
+use wavetank_control::dialect::Dialect;
+use wavetank_control::model::ConfigStore;
+
+use super::{Compat, Scenario, load};
+use crate::cli::find::find;
+
+fn all() -> Vec<Scenario> {
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let files = find(&[folder]).unwrap();
+    let loaded = files
+        .iter()
+        .map(|file| load(file).unwrap_or_else(|wrong| panic!("{}: {:#?}", file.display(), wrong.diagnostics)));
+    loaded.collect()
+}
+
+#[test]
+fn every_scenario_loads_and_judges_something() {
+    let scenarios = all();
+    assert!(scenarios.len() >= 10, "{} scenarios", scenarios.len());
+    for scenario in scenarios {
+        assert!(!scenario.checks.is_empty() && !scenario.traffic.is_empty(), "{}", scenario.file);
+    }
+}
+
+#[test]
+fn every_manifest_is_accepted_in_its_dialect() {
+    for scenario in all() {
+        let dialect = match scenario.compat {
+            Compat::V1_0 => Dialect::V1_0,
+            Compat::V1 => Dialect::V1,
+        };
+        let mut store = ConfigStore::new(dialect);
+        for file in &scenario.config {
+            let applied = store.apply(file);
+            assert!(applied.diagnostics.is_empty(), "{}: {:#?}", scenario.file, applied.diagnostics);
+        }
+    }
+}

@@ -25,8 +25,6 @@ pub struct RouteConfig {
     pub most_specific_header_mutations_wins: bool,
     /// Header changes for every route.
     pub headers: HeaderMutations,
-    /// A configuration whose routes name clusters that are not there is refused.
-    pub validate_clusters: bool,
 }
 
 impl RouteConfig {
@@ -47,7 +45,6 @@ impl RouteConfig {
             ignore_port_in_host_matching: false,
             most_specific_header_mutations_wins: false,
             headers: HeaderMutations::default(),
-            validate_clusters: false,
         })
     }
 

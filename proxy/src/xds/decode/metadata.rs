@@ -1,0 +1,46 @@
+//! Metadata: where a rule came from, and what endpoints are labelled with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::config::core::v3::Metadata;
+use envoy_types::pb::google::protobuf::Struct;
+use envoy_types::pb::google::protobuf::value::Kind;
+
+use super::fault::Fault;
+use crate::record::Provenance;
+
+/// `filter_metadata["wavetank"]`: `file`, `line`, `column`. `None` when it is missing or says something
+/// else; nothing depends on it but what a record shows.
+pub fn provenance(metadata: Option<&Metadata>) -> Option<Provenance> {
+    let fields = &metadata?.filter_metadata.get("wavetank")?.fields;
+    let number = |name: &str| match fields.get(name)?.kind {
+        Some(Kind::NumberValue(number)) if (1.0..=f64::from(u32::MAX)).contains(&number) => Some(number as u32),
+        _ => None,
+    };
+    let file = match &fields.get("file")?.kind {
+        Some(Kind::StringValue(file)) => Arc::from(file.as_str()),
+        _ => return None,
+    };
+    Some(Provenance { file, line: number("line")?, column: number("column").unwrap_or(1) })
+}
+
+/// `filter_metadata["envoy.transport_socket_match"]` of an endpoint.
+pub fn transport_socket_match(metadata: Option<&Metadata>) -> Result<BTreeMap<Arc<str>, Arc<str>>, Fault> {
+    match metadata.and_then(|metadata| metadata.filter_metadata.get("envoy.transport_socket_match")) {
+        Some(found) => strings(found),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+/// A struct whose values are all strings.
+pub fn strings(of: &Struct) -> Result<BTreeMap<Arc<str>, Arc<str>>, Fault> {
+    let mut strings = BTreeMap::new();
+    for (key, value) in &of.fields {
+        match &value.kind {
+            Some(Kind::StringValue(text)) => strings.insert(Arc::from(key.as_str()), Arc::from(text.as_str())),
+            _ => return Err(Fault::new(key, "a string", "another kind of value")),
+        };
+    }
+    Ok(strings)
+}

@@ -1,0 +1,55 @@
+//! `TcpProxy`.
+
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy as ProtoTcpProxy;
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::weighted_cluster::ClusterWeight;
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::{
+    ClusterSpecifier, WeightedCluster,
+};
+
+use super::fault::{Fault, Within, each, fields};
+use super::value::{number, optional_duration};
+use crate::snapshot::listener::TcpProxy;
+
+/// A TCP proxy.
+pub fn decode(message: &ProtoTcpProxy) -> Result<TcpProxy, Fault> {
+    fields!(message => ProtoTcpProxy {
+        used: [stat_prefix, cluster_specifier, idle_timeout, max_connect_attempts],
+        // Hash policies are read by hash balancers, which are refused.
+        harmless: [access_log, access_log_flush_interval, flush_access_log_on_connected, access_log_options,
+                   hash_policy, proxy_protocol_tlv_merge_policy, check_drain_close],
+        refused: [on_demand, metadata_match, downstream_idle_timeout, upstream_idle_timeout, backoff_options,
+                  tunneling_config, max_downstream_connection_duration,
+                  max_downstream_connection_duration_jitter_percentage, proxy_protocol_tlvs, upstream_connect_mode,
+                  max_early_data_bytes],
+        refused_on: [],
+    });
+    let clusters = match &message.cluster_specifier {
+        Some(ClusterSpecifier::Cluster(name)) if !name.is_empty() => vec![(Arc::from(name.as_str()), 1)],
+        Some(ClusterSpecifier::WeightedClusters(split)) => weighted(split).within("weighted_clusters")?,
+        _ => return Err(Fault::new("cluster_specifier", "a cluster", "nothing")),
+    };
+    Ok(TcpProxy {
+        stat_prefix: Arc::from(message.stat_prefix.as_str()),
+        clusters,
+        idle_timeout: optional_duration("idle_timeout", message.idle_timeout.as_ref())?,
+        connect_attempts_max: number(message.max_connect_attempts.as_ref(), 1).max(1),
+    })
+}
+
+fn weighted(split: &WeightedCluster) -> Result<Vec<(Arc<str>, u32)>, Fault> {
+    let arms: Vec<(Arc<str>, u32)> = each("clusters", &split.clusters, |arm| {
+        fields!(arm => ClusterWeight {
+            used: [name, weight],
+            harmless: [],
+            refused: [metadata_match],
+            refused_on: [],
+        });
+        Ok((Arc::from(arm.name.as_str()), arm.weight))
+    })?;
+    match arms.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>() {
+        0 => Err(Fault::new("clusters", "weights with a sum of at least 1", 0)),
+        _ => Ok(arms),
+    }
+}

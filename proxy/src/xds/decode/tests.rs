@@ -1,0 +1,1 @@
+//! Decoding, by tables, and of arbitrary bytes.

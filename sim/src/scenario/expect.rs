@@ -12,7 +12,7 @@ use super::parse::percent;
 use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Scope, TlsMode};
 use crate::observe::Failure;
 
-const EXPECT: Keys = Keys {
+pub(super) const EXPECT: Keys = Keys {
     of: "an expectation",
     known: &[
         "edge", "traffic", "between", "split", "status", "tls", "peer", "attempts", "reaches", "flags", "connect",
@@ -20,7 +20,7 @@ const EXPECT: Keys = Keys {
     ],
     later: &["ejected", "recovers", "after", "in_flight", "config", "in_sync", "aborted", "count", "detect", "window"],
 };
-const NEVER: Keys = Keys {
+pub(super) const NEVER: Keys = Keys {
     of: "never",
     known: &["edge", "traffic", "between", "when", "status", "tls", "reaches", "flags"],
     later: &["ejected", "after", "retry"],

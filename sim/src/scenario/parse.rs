@@ -18,7 +18,7 @@ pub trait Manifests {
     fn read(&self, path: &str) -> Result<Vec<SourceFile>, String>;
 }
 
-const SCENARIO: Keys = Keys {
+pub(super) const SCENARIO: Keys = Keys {
     of: "a scenario",
     known: &[
         "scenario",

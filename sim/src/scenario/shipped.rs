@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
 
-use super::{Compat, Scenario, load};
+use super::{Compat, Scenario, expect, load, parse, traffic};
 use crate::cli::find::find;
 
 fn all() -> Vec<Scenario> {
@@ -38,6 +38,18 @@ fn every_manifest_is_accepted_in_its_dialect() {
         for file in &scenario.config {
             let applied = store.apply(file);
             assert!(applied.diagnostics.is_empty(), "{}: {:#?}", scenario.file, applied.diagnostics);
+        }
+    }
+}
+
+#[test]
+fn every_key_is_in_the_documentation() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    for keys in [&parse::SCENARIO, &traffic::TRAFFIC, &expect::EXPECT, &expect::NEVER] {
+        for key in keys.known {
+            let is_there = page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}: "));
+            assert!(is_there, "`{key}` of {}", keys.of);
         }
     }
 }

@@ -196,3 +196,18 @@ fn a_file_without_a_scenario_says_so() {
     assert!(said("a: [1\n").contains("error[MS0001]"));
     assert!(said("[1, 2]\n").contains("a scenario is a mapping"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in r"[ -~\n]{0,200}") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn no_damage_to_a_scenario_makes_the_reader_panic(at in 0..FULL.len(), length in 0usize..40, put in r"[ -~\n]{0,8}") {
+        let end = (at + length).min(FULL.len());
+        let _ = read(&[&FULL[..at], &put, &FULL[end..]].concat());
+        let end = (at + length).min(INLINE.len());
+        let _ = read(&[&INLINE[..at.min(end)], &put, &INLINE[end..]].concat());
+    }
+}

@@ -9,7 +9,7 @@ use super::model::{Request, Traffic};
 use crate::observe::Selector;
 use crate::traffic::{Load, Spacing};
 
-const TRAFFIC: Keys = Keys {
+pub(super) const TRAFFIC: Keys = Keys {
     of: "traffic",
     known: &["name", "request", "from", "headers", "open", "arrivals", "closed", "count", "for", "at"],
     later: &["stages", "body", "timeout", "tls", "jwt"],

@@ -122,7 +122,10 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+    use crate::bootstrap::KeyType;
+    use crate::identity::key::Key;
+    use rcgen::{CertificateParams, DnType, SanType};
+    use wavetank_platform::Entropy;
 
     #[test]
     fn reads_names_and_subject_as_envoy_shows_them() {
@@ -131,7 +134,8 @@ mod tests {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, "client, inc");
         params.distinguished_name.push(DnType::OrganizationName, "Org");
-        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let key = Key::generate(KeyType::Ed25519, &mut Entropy::from_seed(1).stream()).unwrap();
+        let der = params.self_signed(key.pair()).unwrap();
         let peer = PeerCertificate::parse(der.der()).unwrap();
         assert_eq!(&*peer.subject, r"O=Org,CN=client\, inc");
         assert_eq!(&*peer.uri_sans[0], "spiffe://cluster.local/ns/foo/sa/cli");

@@ -1,0 +1,455 @@
+//! The HTTP request path, byte for byte as Envoy answers.
+
+mod io_support;
+
+use std::time::Duration;
+
+use io_support::*;
+use wavetank_proxy::record::{Flag, Protocol};
+use wavetank_proxy::snapshot::cluster::Breakers;
+use wavetank_proxy::snapshot::route::{ClusterChoice, Forward, RetryOn, RetryPolicy, WeightedCluster};
+
+const DS: &str = "date: D\r\nserver: envoy\r\n";
+const UST: &str = "x-envoy-upstream-service-time: N\r\n";
+
+fn flags(record: &wavetank_proxy::record::Record) -> String {
+    record.flags.iter().map(Flag::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// A proxy whose only route leads to an origin that acts like this.
+async fn to_origin(acts: &'static [Act]) -> (Bench, Origin) {
+    let platform = host();
+    let origin = Origin::start(&platform, acts).await;
+    let snapshot = snapshot(http(manager(vec![route_to("up")])), vec![cluster("up", &[origin.address])]);
+    (Bench::start(&platform, snapshot).await, origin)
+}
+
+#[tokio::test]
+async fn a_response_passes_with_envoys_headers_in_envoys_order() {
+    let (bench, origin) = to_origin(&[Act::Answer(OK)]).await;
+    let answer = bench.ask("GET /x?y=1 HTTP/1.1\r\nHost: a.test\r\nUser-Agent: me\r\n\r\n").await;
+    assert_eq!(answer, format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{UST}{DS}\r\nok"));
+    assert_eq!(
+        origin.requests(),
+        ["GET /x?y=1 HTTP/1.1\r\nhost: a.test\r\nuser-agent: me\r\nx-forwarded-proto: http\r\n\
+          x-envoy-expected-rq-timeout-ms: 15000\r\n\r\n"]
+    );
+    let record = bench.record().await;
+    assert_eq!((record.status, flags(&record).as_str(), &*record.details), (200, "", "via_upstream"));
+    assert_eq!((record.bytes_received, record.bytes_sent), (0, 2));
+    assert_eq!((&*record.method, &*record.authority, &*record.path), ("GET", "a.test", "/x?y=1"));
+    assert_eq!(record.user_agent.as_deref(), Some("me"));
+    assert_eq!(record.protocol, Protocol::Http1);
+    let decision = &record.decision;
+    let names = [
+        &decision.listener,
+        &decision.filter_chain,
+        &decision.route_config,
+        &decision.virtual_host,
+        &decision.route,
+        &decision.cluster,
+    ];
+    let names: Vec<_> = names.into_iter().map(|name| name.as_deref().unwrap_or("-")).collect();
+    assert_eq!(names, ["l", "chain", "rc", "vh", "r", "up"]);
+    assert_eq!((decision.route_index, record.attempts.len()), (Some(0), 1));
+    assert_eq!(record.endpoint(), Some(origin.address));
+    assert_eq!(record.upstream().map(|leg| leg.remote), Some(origin.address));
+    assert_eq!(record.attempts[0].status, Some(200));
+}
+
+#[tokio::test]
+async fn local_replies_are_envoys_to_the_byte() {
+    let platform = host();
+    let gone = refusing(&platform).await;
+    let refused = "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
+    let overflow = "upstream connect error or disconnect/reset before headers. reset reason: overflow";
+    let text = |body: &str| format!("content-length: {}\r\ncontent-type: text/plain\r\n{DS}\r\n{body}", body.len());
+    let full = |limit: Breakers| {
+        let mut cluster = cluster("up", &[gone]);
+        cluster.breakers = limit;
+        cluster
+    };
+    let none = Breakers::default();
+    let cases = [
+        (
+            "NR",
+            vec![cluster("up", &[])],
+            "GET / HTTP/1.1\r\nhost: b.test\r\n\r\n",
+            format!("404 Not Found\r\n{DS}content-length: 0\r\n\r\n"),
+            "NR",
+            "route_not_found",
+        ),
+        (
+            "no host",
+            vec![],
+            "GET / HTTP/1.1\r\n\r\n",
+            format!("400 Bad Request\r\n{DS}connection: close\r\ncontent-length: 0\r\n\r\n"),
+            "",
+            "missing_host_header",
+        ),
+        (
+            "NC",
+            vec![],
+            GET,
+            format!("503 Service Unavailable\r\n{DS}content-length: 0\r\n\r\n"),
+            "NC",
+            "cluster_not_found",
+        ),
+        (
+            "UH",
+            vec![cluster("up", &[])],
+            GET,
+            format!("503 Service Unavailable\r\n{}", text("no healthy upstream")),
+            "UH",
+            "no_healthy_upstream",
+        ),
+        (
+            "UF",
+            vec![cluster("up", &[gone])],
+            GET,
+            format!("503 Service Unavailable\r\n{}", text(refused)),
+            "UF",
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+        ),
+        (
+            "HEAD UF",
+            vec![cluster("up", &[gone])],
+            "HEAD / HTTP/1.1\r\nhost: a.test\r\n\r\n",
+            format!("503 Service Unavailable\r\n{}", text(refused).trim_end_matches(refused)),
+            "UF",
+            "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+        ),
+        (
+            "UO",
+            vec![full(Breakers { pending_requests_max: 0, ..none })],
+            GET,
+            format!("503 Service Unavailable\r\nx-envoy-overloaded: true\r\n{}", text(overflow)),
+            "UO",
+            "upstream_reset_before_response_started{overflow}",
+        ),
+        (
+            "websocket not configured",
+            vec![cluster("up", &[])],
+            "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n",
+            format!("403 Forbidden\r\n{DS}connection: close\r\ncontent-length: 0\r\n\r\n"),
+            "",
+            "upgrade_failed",
+        ),
+        (
+            "OPTIONS *",
+            vec![],
+            "OPTIONS * HTTP/1.1\r\nhost: a.test\r\n\r\n",
+            format!("404 Not Found\r\n{DS}content-length: 0\r\n\r\n"),
+            "",
+            "absolute_path_rejected",
+        ),
+    ];
+    for (name, clusters, request, wanted, flag, details) in cases {
+        let bench = Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), clusters)).await;
+        assert_eq!(bench.ask(request).await, format!("HTTP/1.1 {wanted}"), "{name}");
+        let record = bench.record().await;
+        assert_eq!((flags(&record).as_str(), &*record.details), (flag, details), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_before_a_whole_head_gives_envoys_reason() {
+    let termination = "upstream connect error or disconnect/reset before headers. reset reason: connection termination";
+    let protocol = "upstream connect error or disconnect/reset before headers. reset reason: protocol error";
+    let cases: [(&'static [Act], u16, &str, &str, &str); 4] = [
+        (&[Act::Close], 503, termination, "UC", "connection_termination"),
+        (&[Act::Last("HTTP/1.1 200 OK\r\ncontent-le")], 502, protocol, "UPE", "protocol_error"),
+        (&[Act::Last("garbage and more\r\n\r\n")], 502, protocol, "UPE", "protocol_error"),
+        (&[Act::Last("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n")], 502, protocol, "UPE", "protocol_error"),
+    ];
+    for (acts, status, body, flag, reason) in cases {
+        let (bench, _origin) = to_origin(acts).await;
+        let answer = bench.ask(GET).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{answer}");
+        let record = bench.record().await;
+        assert_eq!(flags(&record), flag);
+        assert_eq!(*record.details, format!("upstream_reset_before_response_started{{{reason}}}"));
+        assert_eq!(record.attempts[0].failure.as_deref(), Some(reason));
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_breaks_off_mid_body_is_a_protocol_error_after_the_bytes_so_far() {
+    for (sent, passed) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789",
+            format!("content-length: 100\r\n{UST}{DS}\r\n0123456789"),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\n0123456789\r\n",
+            format!("{UST}{DS}transfer-encoding: chunked\r\n\r\nA\r\n0123456789\r\n"),
+        ),
+    ] {
+        let (bench, _origin) = to_origin(Vec::leak(vec![Act::Last(sent)])).await;
+        let mut stream = bench.connect().await;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes()).await.unwrap();
+        assert_eq!(read_rest(&mut stream).await, format!("HTTP/1.1 200 OK\r\n{passed}"));
+        let record = bench.record().await;
+        assert_eq!((record.status, flags(&record).as_str()), (200, "UPE"));
+        assert_eq!(&*record.details, "upstream_reset_after_response_started{protocol_error}");
+        assert_eq!(record.bytes_sent, 10);
+    }
+}
+
+#[tokio::test]
+async fn timeouts_answer_by_how_far_the_response_was() {
+    let platform = host();
+    for (acts, status, sent) in [
+        (&[Act::Stall("")] as &'static [Act], 504, 24),
+        (&[Act::Stall("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789")], 200, 10),
+    ] {
+        let origin = Origin::start(&platform, acts).await;
+        let mut to = Forward::to(ClusterChoice::Single("up".into()));
+        to.timeout = Some(Duration::from_millis(50));
+        let clusters = vec![cluster("up", &[origin.address])];
+        let bench = Bench::start(&platform, snapshot(http(manager(vec![forward(to)])), clusters)).await;
+        let mut stream = bench.connect().await;
+        let answer = ask_on(&mut stream, GET).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        let record = bench.record().await;
+        assert_eq!((record.status, flags(&record).as_str(), &*record.details), (status, "UT", "response_timeout"));
+        assert_eq!(record.bytes_sent, sent);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stands_still_is_ended_with_si() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Stall("")]).await;
+    let mut hcm = manager(vec![route_to("up")]);
+    hcm.stream_idle_timeout = Some(Duration::from_millis(50));
+    let bench = Bench::start(&platform, snapshot(http(hcm), vec![cluster("up", &[origin.address])])).await;
+    let whole = bench.ask(GET).await;
+    assert_eq!(
+        whole,
+        format!(
+            "HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 14\r\ncontent-type: text/plain\r\n{DS}\r\nstream timeout"
+        )
+    );
+    let half = bench.ask("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 100\r\n\r\nabc").await;
+    assert_eq!(
+        half,
+        format!(
+            "HTTP/1.1 408 Request Timeout\r\ncontent-length: 14\r\ncontent-type: text/plain\r\n{DS}connection: close\r\n\r\nstream timeout"
+        )
+    );
+    let records = bench.records.wait(2).await;
+    assert!(records.iter().all(|record| flags(record) == "SI" && &*record.details == "stream_idle_timeout"));
+}
+
+fn retrying(on: &str, retries: u32) -> Forward {
+    let mut conditions = RetryOn::default();
+    conditions.add(on).unwrap();
+    let mut policy = RetryPolicy::new(conditions, retries);
+    policy.backoff_base = Duration::from_millis(1);
+    policy.backoff_max = Duration::from_millis(2);
+    let mut to = Forward::to(ClusterChoice::Single("up".into()));
+    to.retry_policy = Some(policy.into());
+    to
+}
+
+const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 2\r\n\r\nno";
+
+#[tokio::test]
+async fn a_retried_request_is_sent_again_whole() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(UNAVAILABLE), Act::Close, Act::Answer(OK)]).await;
+    let handler = http(manager(vec![forward(retrying("5xx", 3))]));
+    let bench = Bench::start(&platform, snapshot(handler, vec![cluster("up", &[origin.address])])).await;
+    let answer = bench.ask("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 5\r\n\r\nhello").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(origin.requests().iter().filter(|request| request.ends_with("\r\n\r\nhello")).count(), 3);
+    let record = bench.record().await;
+    assert_eq!((flags(&record).as_str(), &*record.details, record.bytes_received), ("", "via_upstream", 5));
+    let attempts: Vec<_> =
+        record.attempts.iter().map(|attempt| (attempt.number, attempt.status, attempt.failure.as_deref())).collect();
+    assert_eq!(attempts, [(1, Some(503), None), (2, None, Some("connection_termination")), (3, Some(200), None)]);
+}
+
+#[tokio::test]
+async fn retries_that_run_out_say_so() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(UNAVAILABLE)]).await;
+    let gone = refusing(&platform).await;
+    for (address, flag, attempts, tail) in [
+        (origin.address, "URX", 3, "no"),
+        (gone, "URX,UF", 3, "retried and the latest reset reason: remote connection failure"),
+    ] {
+        let handler = http(manager(vec![forward(retrying("5xx", 2))]));
+        let bench = Bench::start(&platform, snapshot(handler, vec![cluster("up", &[address])])).await;
+        let answer = bench.ask(GET).await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with(tail), "{answer}");
+        let record = bench.record().await;
+        assert_eq!((flags(&record).as_str(), record.attempts.len()), (flag, attempts));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_the_breaker_refuses_is_marked_and_the_answer_stands() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(UNAVAILABLE)]).await;
+    let mut cluster = cluster("up", &[origin.address]);
+    cluster.breakers.retries_max = 0;
+    let bench =
+        Bench::start(&platform, snapshot(http(manager(vec![forward(retrying("5xx", 2))])), vec![cluster])).await;
+    assert!(bench.ask(GET).await.ends_with("no"));
+    let record = bench.record().await;
+    assert_eq!((flags(&record).as_str(), &*record.details, record.attempts.len()), ("UO", "via_upstream", 1));
+}
+
+#[tokio::test]
+async fn a_per_try_timeout_is_retried_where_its_conditions_say_so() {
+    let platform = host();
+    for (on, flag, attempts) in [("5xx", "URX,UT", 2), ("connect-failure,retriable-status-codes", "UT", 1)] {
+        let origin = Origin::start(&platform, &[Act::Stall("")]).await;
+        let mut to = retrying(on, 1);
+        let mut policy = RetryPolicy::clone(to.retry_policy.as_ref().unwrap());
+        policy.per_try_timeout = Some(Duration::from_millis(30));
+        to.retry_policy = Some(policy.into());
+        let handler = http(manager(vec![forward(to)]));
+        let bench = Bench::start(&platform, snapshot(handler, vec![cluster("up", &[origin.address])])).await;
+        let answer = bench.ask(GET).await;
+        assert!(answer.starts_with("HTTP/1.1 504 ") && answer.ends_with("upstream request timeout"), "{answer}");
+        let record = bench.record().await;
+        assert_eq!((flags(&record).as_str(), &*record.details), (flag, "upstream_per_try_timeout"));
+        assert_eq!(record.attempts.len(), attempts);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_member_of_a_split_keeps_its_share() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(OK)]).await;
+    let arm =
+        |name: &str| WeightedCluster { name: name.into(), weight: 50, headers: Default::default(), provenance: None };
+    let split = forward(Forward::to(ClusterChoice::Weighted(vec![arm("up"), arm("missing")])));
+    let bench =
+        Bench::start(&platform, snapshot(http(manager(vec![split])), vec![cluster("up", &[origin.address])])).await;
+    let mut stream = bench.connect().await;
+    for _ in 0..200 {
+        ask_on(&mut stream, GET).await;
+    }
+    let records = bench.records.wait(200).await;
+    let missing = records.iter().filter(|record| flags(record) == "NC").count();
+    // 200 draws of 1/2: outside 60..=140 with a probability below 1e-7.
+    assert!((60..=140).contains(&missing), "{missing}");
+    assert!(records.iter().all(|record| (record.status == 503) == (flags(record) == "NC")));
+    assert_eq!(origin.requests().len(), 200 - missing);
+}
+
+#[tokio::test]
+async fn connections_are_kept_on_both_sides_until_the_caller_wants_them_closed() {
+    let (bench, origin) = to_origin(&[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    for _ in 0..3 {
+        assert!(ask_on(&mut stream, GET).await.ends_with("\r\n\r\nok"));
+    }
+    let last = ask_on(&mut stream, "GET / HTTP/1.1\r\nhost: a.test\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(last, format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{UST}{DS}connection: close\r\n\r\nok"));
+    assert_eq!(read_rest(&mut stream).await, "");
+    assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert!(!origin.requests()[3].contains("connection"));
+}
+
+#[tokio::test]
+async fn a_connection_that_the_endpoint_closed_while_idle_is_not_used() {
+    let (bench, origin) = to_origin(&[Act::Last(OK), Act::Last(OK), Act::Last(OK)]).await;
+    for _ in 0..3 {
+        assert!(bench.ask(GET).await.ends_with("\r\n\r\nok"));
+    }
+    let records = bench.records.wait(3).await;
+    assert!(records.iter().all(|record| record.flags.is_empty() && record.attempts.len() == 1));
+    assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn head_has_the_headers_and_no_body() {
+    let (bench, _origin) = to_origin(&[Act::Answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")]).await;
+    let mut stream = bench.connect().await;
+    for _ in 0..2 {
+        let answer = ask_on(&mut stream, "HEAD / HTTP/1.1\r\nhost: a.test\r\n\r\n").await;
+        assert_eq!(answer, format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{UST}{DS}\r\n"));
+    }
+    assert!(bench.records.wait(2).await.iter().all(|record| record.flags.is_empty() && record.bytes_sent == 0));
+}
+
+#[tokio::test]
+async fn unframed_and_hinted_responses_pass() {
+    let chunked = format!("HTTP/1.1 200 OK\r\n{UST}{DS}transfer-encoding: chunked\r\n\r\n3\r\nold\r\n0\r\n\r\n");
+    for (act, wanted) in [
+        (Act::Last("HTTP/1.0 200 OK\r\n\r\nold"), chunked.as_str()),
+        (Act::Last("HTTP/1.1 200 OK\r\n\r\nold"), &chunked),
+        (
+            Act::Answer("HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"),
+            &format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n{UST}{DS}\r\nok"),
+        ),
+        (Act::Answer("HTTP/1.1 204 No Content\r\n\r\n"), &format!("HTTP/1.1 204 No Content\r\n{UST}{DS}\r\n")),
+        (
+            Act::Answer(
+                "HTTP/1.1 404 Not Found\r\nX-Up: 1\r\nKeep-Alive: timeout=5\r\nServer: nginx\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\ncontent-length: 2\r\n\r\nok",
+            ),
+            &format!(
+                "HTTP/1.1 404 Not Found\r\nx-up: 1\r\nserver: envoy\r\ndate: D\r\ncontent-length: 2\r\n{UST}\r\nok"
+            ),
+        ),
+    ] {
+        let (bench, _origin) = to_origin(Vec::leak(vec![act])).await;
+        assert_eq!(bench.ask(GET).await, wanted);
+        assert!(bench.record().await.flags.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_request_passes_and_its_bytes_are_counted() {
+    let (bench, origin) = to_origin(&[Act::Answer(OK)]).await;
+    let request = "POST / HTTP/1.1\r\nhost: a.test\r\ntransfer-encoding: chunked\r\nexpect: 100-continue\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let mut stream = bench.connect().await;
+    let first = ask_on(&mut stream, request).await;
+    assert!(first.contains("HTTP/1.1 200 OK\r\n") || first.starts_with("HTTP/1.1 100 "), "{first}");
+    assert!(origin.requests()[0].ends_with("transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
+    assert!(!origin.requests()[0].contains("expect"));
+    assert_eq!(bench.record().await.bytes_received, 2);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_is_recorded_as_dc() {
+    let (bench, origin) = to_origin(&[Act::Stall("")]).await;
+    let mut stream = bench.connect().await;
+    tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes()).await.unwrap();
+    while origin.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    let record = bench.record().await;
+    assert_eq!((record.status, flags(&record).as_str()), (0, "DC"));
+    assert_eq!(&*record.details, "downstream_remote_disconnect");
+}
+
+#[tokio::test]
+async fn a_full_cluster_refuses_the_request_that_would_wait() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Stall("")]).await;
+    let mut cluster = cluster("up", &[origin.address]);
+    cluster.breakers = Breakers { connections_max: 1, pending_requests_max: 1, ..Breakers::default() };
+    let bench = Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), vec![cluster])).await;
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut stream = bench.connect().await;
+        tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes()).await.unwrap();
+        waiting.push(stream);
+        while origin.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+    // The second may not have been read yet when the third is, but one of the two is refused.
+    let mut third = bench.connect().await;
+    tokio::io::AsyncWriteExt::write_all(&mut third, GET.as_bytes()).await.unwrap();
+    let record = bench.record().await;
+    assert_eq!((flags(&record).as_str(), record.endpoint()), ("UO", None));
+}

@@ -201,8 +201,7 @@ pub fn snippet(out: &mut String, span: &Span, label: &str, text: Option<&str>) {
     let gutter = span.line.to_string();
     let pad = " ".repeat(gutter.len());
     // A tab or another control character would move the caret away from its column.
-    let shown: String =
-        line.chars().take(SNIPPET_COLUMNS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = line.chars().take(SNIPPET_COLUMNS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let start = (span.column as usize).saturating_sub(1).min(shown.chars().count());
     let end = if span.end_line == span.line {
         (span.end_column as usize).saturating_sub(1)

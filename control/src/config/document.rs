@@ -61,7 +61,7 @@ pub enum Spec {
 pub struct Decoded {
     /// Its sound objects in order.
     pub documents: Vec<Document>,
-    /// Every finding, of sound and refused objects.
+    /// Every finding, of sound and refused objects, by place.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -80,6 +80,7 @@ pub fn decode(source: &SourceFile, dialect: Dialect) -> Decoded {
     for node in &parsed.documents {
         decode_node(node, dialect, &mut decoded);
     }
+    decoded.diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
     decoded
 }
 

@@ -25,7 +25,7 @@ pub struct ConfigStore {
 pub struct Applied {
     /// Objects that are new or changed, in the order of the text.
     pub changed: Vec<ConfigKey>,
-    /// Every finding. Those that are errors refused their object.
+    /// Every finding, by place. Those that are errors refused their object.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -78,6 +78,7 @@ impl ConfigStore {
                 applied.changed.push(key);
             }
         }
+        applied.diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
         applied
     }
 

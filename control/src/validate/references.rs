@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::document::Spec;
 use crate::config::gateway_ref::GatewayRef;
-use crate::config::host_name::{covers, full_name};
+use crate::config::host_name::{covers, full_name, specificity};
 use crate::config::virtual_service::{RouteDestinationSpec, VirtualServiceSpec};
 use crate::config::{ConfigSet, Document, Kind, MeshConfig, suggest};
 use crate::diagnostic::{Diagnostic, Span, Spanned};
@@ -110,7 +110,13 @@ impl Scope<'_> {
             });
         }
         let Some(subset) = &spec.subset else { return };
-        let rules: Vec<_> = self.known.rules.iter().filter(|(of, ..)| covers(of, &host)).collect();
+        let mut rules: Vec<_> = self.known.rules.iter().filter(|(of, ..)| covers(of, &host)).collect();
+        if self.dialect == Dialect::V1_0
+            && let Some(first) = rules.iter().map(|(of, ..)| of).min_by(|a, b| specificity(a, b)).cloned()
+        {
+            // Only rules of the most specific host count, nothing is inherited.
+            rules.retain(|(of, ..)| *of == first);
+        }
         if rules.iter().any(|(_, subsets, _)| subsets.contains(&subset.value.as_str())) {
             return;
         }

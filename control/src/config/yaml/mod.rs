@@ -5,9 +5,9 @@
 //! so an error of serde's too carries the place of the node it is about.
 
 pub mod bridge;
+mod extent;
 pub mod node;
 pub mod parse;
-mod quoted;
 pub mod scalar;
 
 pub use node::{Entry, Mapping, Node, Value};

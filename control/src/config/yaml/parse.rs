@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as RawSpan, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as RawSpan, Tag};
 
 use crate::config::codes;
 use crate::config::source::SourceFile;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 
-use super::quoted::{self, Cursor};
+use super::extent::{self, Cursor};
 use super::{Entry, Mapping, Node, Value, scalar};
 
 /// How much of a text is read before it is refused.
@@ -100,6 +100,8 @@ struct Anchor {
 struct Builder {
     source: SourceFile,
     cursor: Cursor,
+    /// Line and column behind the last character.
+    end: (u32, u32),
     limits: Limits,
     frames: Vec<Frame>,
     anchors: BTreeMap<usize, Anchor>,
@@ -112,8 +114,10 @@ struct Builder {
 
 impl Builder {
     fn new(source: SourceFile, limits: Limits) -> Self {
+        let end = extent::end_of(&source.text);
         Self {
             source,
+            end,
             cursor: Cursor::new(),
             limits,
             frames: Vec::new(),
@@ -163,13 +167,10 @@ impl Builder {
 
     fn span(&self, raw: RawSpan) -> Span {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Span {
-            file: self.source.name.clone(),
-            line: number(raw.start.line()),
-            column: number(raw.start.col() + 1),
-            end_line: number(raw.end.line()),
-            end_column: number(raw.end.col() + 1),
-        }
+        // The scanner sees a newline behind a last line that has none.
+        let place = |mark: Marker| (number(mark.line()), number(mark.col() + 1)).min(self.end);
+        let ((line, column), (end_line, end_column)) = (place(raw.start), place(raw.end));
+        Span { file: self.source.name.clone(), line, column, end_line, end_column }
     }
 
     fn scalar_span(&mut self, span: Span, raw: RawSpan, style: ScalarStyle) -> Span {
@@ -177,7 +178,7 @@ impl Builder {
             return span;
         }
         let text = self.cursor.text_from(&self.source.text, raw.start.index());
-        match quoted::end(text, span.line, span.column) {
+        match extent::end(text, span.line, span.column) {
             Some((end_line, end_column)) => Span { end_line, end_column, ..span },
             None => span,
         }

@@ -1,4 +1,5 @@
-//! Where a quoted scalar ends. The scanner's end mark lies behind the white space and remarks that follow it.
+//! Where a quoted scalar and a text end. The scanner's end marks lie behind what follows: white space, remarks, and a
+//! newline that is not there.
 
 /// Finds characters of a text by their index, for indices that never go down.
 pub(super) struct Cursor {
@@ -47,6 +48,17 @@ pub(super) fn end(text: &str, line: u32, column: u32) -> Option<(u32, u32)> {
         }
     }
     None
+}
+
+/// Line and column behind the last character of a text.
+pub(super) fn end_of(text: &str) -> (u32, u32) {
+    let mut place = (1, 1);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let breaks = c == '\n' || (c == '\r' && chars.peek() != Some(&'\n'));
+        place = if breaks { (place.0 + 1, 1) } else { (place.0, place.1 + 1) };
+    }
+    place
 }
 
 #[cfg(test)]

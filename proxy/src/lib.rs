@@ -17,3 +17,5 @@ mod tcp;
 pub mod tls;
 mod upstream;
 pub mod xds;
+
+pub use proxy::Proxy;

@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
 
-use crate::bootstrap::Limits;
+use crate::bootstrap::{Bootstrap, Limits};
 use crate::drain::{Drain, Stage};
+use crate::identity::{Identity, IdentityError};
 use crate::listener::connections::Connections;
 use crate::listener::manager::Listeners;
 use crate::record::Recorder;
@@ -18,7 +19,7 @@ use crate::shared::{Random, Shared};
 use crate::tls::Tls;
 use crate::upstream::clusters::Clusters;
 use crate::upstream::connect::Connector;
-use crate::xds::Store;
+use crate::xds::{self, Store};
 
 /// Time that connections get to leave when their listener changes; Istio's default.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(45);
@@ -29,10 +30,36 @@ pub struct Proxy {
     connections: Arc<Connections>,
     drain: Drain,
     listening: watch::Receiver<Option<BTreeMap<Arc<str>, SocketAddr>>>,
-    _tasks: Vec<OwnedTask>,
+    tasks: Vec<OwnedTask>,
 }
 
 impl Proxy {
+    /// Starts a proxy that is configured, and given its certificate, as `bootstrap` says.
+    ///
+    /// Errs when the roots of the certificate authority do not parse.
+    pub fn start(
+        platform: Platform,
+        bootstrap: Bootstrap,
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<Self, IdentityError> {
+        let (store, tls) = (Store::new(), Tls::new(&platform));
+        let identity = match &bootstrap.ca {
+            Some(ca) => Some(Identity::new(platform.clone(), ca.clone(), &bootstrap.limits, tls.clone())?),
+            None => None,
+        };
+        let Bootstrap { node, limits, .. } = &bootstrap;
+        let mut proxy = Self::with_store(platform.clone(), &node.id, store.clone(), tls.clone(), limits, recorder);
+        if let Some(identity) = identity {
+            let renewing = async move {
+                identity.run().await;
+            };
+            proxy.tasks.push(platform.spawn.go(renewing).abort_on_drop());
+        }
+        let configuring = platform.clone();
+        proxy.tasks.push(platform.spawn.go(xds::run(configuring, bootstrap, tls, store)).abort_on_drop());
+        Ok(proxy)
+    }
+
     /// Starts a proxy that is configured by whatever `store` holds, now and later.
     ///
     /// `node` names it in records; `tls` has its certificates.
@@ -59,7 +86,7 @@ impl Proxy {
         let drain = Drain::new();
         let listeners = Listeners::new(shared.clone(), connections.clone(), PATIENCE_DEFAULT, addresses);
         let task = platform.spawn.go(listeners.run(drain.watch())).abort_on_drop();
-        Self { shared, connections, drain, listening, _tasks: vec![task] }
+        Self { shared, connections, drain, listening, tasks: vec![task] }
     }
 
     /// The configuration in force, and the way to put another in force where no xDS server does.

@@ -4,6 +4,7 @@
 //! same YAML. Each such divergence that reaches xDS is one function or constant here and nowhere else: the
 //! generator asks, the proxy never knows. `table` renders them all as `docs/divergences.md`.
 
+mod manifests;
 mod table;
 
 use std::fmt;

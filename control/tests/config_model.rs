@@ -273,7 +273,7 @@ fn objects_come_change_and_go() {
     let text = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: service-go},
         spec: {host: service-go, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}}";
     let applied = store.apply(&SourceFile::new("on.yaml", text));
-    assert_eq!(applied.into_result().unwrap(), [rule.clone()]);
+    assert_eq!(applied.into_result().unwrap(), std::slice::from_ref(&rule));
     assert_eq!(store.objects().get(&rule).unwrap().created, created, "a new version keeps its place");
     let (_, findings) = Mesh::resolve(&store.snapshot(), Dialect::V1, MeshConfig::default());
     assert_eq!(findings.len(), 3, "both subsets are gone: {findings:?}");

@@ -79,7 +79,7 @@ impl<'n> Fields<'n> {
     fn admit(&mut self, row: &'static Row, key: &str, entry: &'n Entry, decoder: &mut Decoder) {
         let name = self.table.name;
         if !row.era.has(decoder.dialect) {
-            let message = format!("Istio {} has no field `{key}` in {name}", era_name(decoder.dialect));
+            let message = format!("Istio {} has no field `{key}` in {name}", decoder.dialect);
             decoder.error(codes::NOT_IN_DIALECT, &entry.key, message);
             return;
         }
@@ -167,7 +167,7 @@ impl<'n> Fields<'n> {
 /// The row of a key. Istio 1.0 also takes a field by its protobuf name, `sni_hosts` for `sniHosts`.
 fn row_of(table: &'static Table, key: &str, dialect: Dialect) -> Option<&'static Row> {
     table.row(key).or_else(|| {
-        let old = dialect == Dialect::V1_0 && key.contains('_');
+        let old = dialect.takes_protobuf_names() && key.contains('_');
         old.then(|| camel_case(key)).and_then(|name| table.row(&name))
     })
 }
@@ -186,11 +186,4 @@ fn camel_case(key: &str) -> String {
         }
     }
     out
-}
-
-fn era_name(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::V1_0 => "1.0",
-        Dialect::V1 => "v1",
-    }
 }

@@ -25,20 +25,16 @@ impl GatewayRef {
         if written == "mesh" {
             return GatewayRef::Mesh;
         }
-        let (of, name) = match dialect {
-            Dialect::V1_0 => {
-                let full = written.strip_suffix(domain).and_then(|rest| rest.strip_suffix(".svc."));
-                match full.and_then(|rest| rest.split_once('.')) {
-                    Some((name, of)) => (of, name),
-                    None => (namespace, written),
-                }
-            }
-            Dialect::V1 => match (written.split_once('/'), written.split_once('.')) {
+        let (of, name) = if dialect.namespaces_before_slash() {
+            match (written.split_once('/'), written.split_once('.')) {
                 (Some((".", name)), _) => (namespace, name),
                 (Some((of, name)), _) => (of, name),
                 (None, Some((name, rest))) => (rest.split('.').next().unwrap_or(rest), name),
                 (None, None) => (namespace, written),
-            },
+            }
+        } else {
+            let full = written.strip_suffix(domain).and_then(|rest| rest.strip_suffix(".svc."));
+            full.and_then(|rest| rest.split_once('.')).map_or((namespace, written), |(name, of)| (of, name))
         };
         GatewayRef::Gateway { namespace: of.to_owned(), name: name.to_owned() }
     }

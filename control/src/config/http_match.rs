@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Span, Spanned};
-use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::{Decoder, Fields};
@@ -145,7 +144,7 @@ fn patterns(node: &Node, decoder: &mut Decoder) -> Option<IndexMap<String, Patte
     for (name, entry) in mapping.iter() {
         if let Some(mut found) = pattern(&entry.value, decoder) {
             let star = matches!(&found.value, StringMatch::Regex(regex) if regex == "*");
-            if star && decoder.dialect == Dialect::V1 {
+            if star && decoder.dialect.star_is_presence() {
                 found.value = StringMatch::Present;
             }
             patterns.insert(name.to_owned(), found);

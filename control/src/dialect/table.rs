@@ -13,6 +13,37 @@ struct Divergence {
 /// In the order a request meets them.
 const DIVERGENCES: &[Divergence] = &[
     Divergence {
+        about: "Fields by their protobuf names (`sni_hosts`)",
+        answer: |d| yes(d.takes_protobuf_names(), "taken", "an error"),
+    },
+    Divergence {
+        about: "Gateway or host of another namespace",
+        answer: |d| yes(d.namespaces_before_slash(), "`namespace/name`", "the full name alone"),
+    },
+    Divergence {
+        about: "Header matched by the regular expression `*`",
+        answer: |d| yes(d.star_is_presence(), "is there", "an error"),
+    },
+    Divergence {
+        about: "`retries` with 0 attempts",
+        answer: |d| yes(d.allows_zero_attempts(), "no retries", "an error"),
+    },
+    Divergence {
+        about: "DestinationRule of a client",
+        answer: |d| {
+            let today = "the most specific host in the client's namespace, else the service's, else the root's";
+            yes(d.rules_are_global(), "the most specific host of all namespaces", today)
+        },
+    },
+    Divergence {
+        about: "Port entry of a subset's policy",
+        answer: |d| yes(d.subset_ports_replace_all(), "replaces the whole policy", "replaces what it names"),
+    },
+    Divergence {
+        about: "Protocol of a port",
+        answer: |d| yes(d.protocols_by_name_only(), "by its name", "by `appProtocol`, else by its name"),
+    },
+    Divergence {
         about: "Call to a destination no service has",
         answer: |d| match d.unknown_destination() {
             UnknownDestination::Refused => "refused: 404 on an HTTP port that a service uses, else reset".into(),

@@ -52,10 +52,10 @@ impl DestinationRule {
     pub fn components(&self, subset: Option<&Subset>, port: u16, dialect: Dialect) -> PolicyComponents {
         let base = self.policy.as_ref().map(|policy| policy.for_port(port).clone()).unwrap_or_default();
         let Some(over) = subset.and_then(|subset| subset.policy.as_ref()) else { return base };
-        match (over.port_entry(port), dialect) {
-            (Some(entry), Dialect::V1) => entry.components.clone(),
-            (Some(entry), Dialect::V1_0) => base.overridden_by(&entry.components),
-            (None, _) => base.overridden_by(&over.components),
+        match over.port_entry(port) {
+            Some(entry) if dialect.subset_ports_replace_all() => entry.components.clone(),
+            Some(entry) => base.overridden_by(&entry.components),
+            None => base.overridden_by(&over.components),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::config::document::{Document, Spec};
 use crate::config::endpoint_slice::{EndpointSlice, SERVICE_NAME_LABEL, SliceEndpoint};
@@ -45,6 +44,9 @@ fn workload(document: &Document, pod: &Pod) -> Option<Workload> {
     })
 }
 
+/// An EndpointSlice and the object it comes from.
+type Slice<'s> = (&'s Document, &'s EndpointSlice);
+
 /// Services by full name, each port with its endpoints.
 pub(super) fn services(
     set: &ConfigSet,
@@ -52,7 +54,7 @@ pub(super) fn services(
     dialect: Dialect,
     mesh: &MeshConfig,
 ) -> BTreeMap<String, Service> {
-    let mut slices: BTreeMap<(&str, &str), Vec<(&Arc<Document>, &EndpointSlice)>> = BTreeMap::new();
+    let mut slices: BTreeMap<(&str, &str), Vec<Slice<'_>>> = BTreeMap::new();
     for stored in set.of_kind(Kind::EndpointSlice) {
         let metadata = &stored.document.metadata;
         if let (Spec::EndpointSlice(slice), Some(service)) =
@@ -104,7 +106,7 @@ fn service(
 /// A port with its endpoints; `None` for one that is not TCP.
 fn service_port(
     port: &ServicePortSpec,
-    slices: &[(&Arc<Document>, &EndpointSlice)],
+    slices: &[Slice<'_>],
     workloads: &BTreeMap<IpAddr, Workload>,
     dialect: Dialect,
 ) -> Option<ServicePort> {

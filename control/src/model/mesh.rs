@@ -70,20 +70,17 @@ impl Mesh {
     /// namespace, then in the service's, then in the root namespace; in each the most specific host wins.
     pub fn destination_rule(&self, host: &str, client_namespace: &str) -> Option<&DestinationRule> {
         let mut fitting = self.destination_rules.iter().filter(|rule| rule.host.covers(host));
-        match self.dialect {
-            Dialect::V1_0 => fitting.next(),
-            Dialect::V1 => {
-                let service = self.services.get(host).map_or("", |service| service.namespace.as_str());
-                let root = self.config.root_namespace.as_str();
-                let fitting: Vec<_> = fitting.collect();
-                let own = fitting.iter().find(|rule| rule.namespace == client_namespace);
-                let of = |namespace: &str| {
-                    let exported = |rule: &&&DestinationRule| rule.is_visible_in(client_namespace);
-                    fitting.iter().filter(exported).find(|rule| rule.namespace == namespace)
-                };
-                own.or_else(|| of(service)).or_else(|| of(root)).copied()
-            }
+        if self.dialect.rules_are_global() {
+            return fitting.next();
         }
+        let fitting: Vec<_> = fitting.collect();
+        let own = fitting.iter().find(|rule| rule.namespace == client_namespace);
+        let of = |namespace: &str| {
+            let exported = |rule: &&&DestinationRule| rule.is_visible_in(client_namespace);
+            fitting.iter().filter(exported).find(|rule| rule.namespace == namespace)
+        };
+        let service = self.services.get(host).map_or("", |service| service.namespace.as_str());
+        own.or_else(|| of(service)).or_else(|| of(&self.config.root_namespace)).copied()
     }
 
     /// The Gateways that a proxy with these labels serves, oldest first.

@@ -53,13 +53,13 @@ impl Protocol {
         if transport.eq_ignore_ascii_case("udp") {
             return Protocol::Udp;
         }
-        match dialect {
-            Dialect::V1_0 => Self::of_name_1_0(name_prefix(name)),
-            Dialect::V1 => {
-                let known = app_protocol.map_or_else(|| Self::of_name(name), Self::of_app_protocol);
-                known.unwrap_or(if SERVER_FIRST_PORTS.contains(&number) { Protocol::Tcp } else { Protocol::Sniffed })
-            }
-        }
+        let known = if dialect.protocols_by_name_only() {
+            Self::of_name_1_0(name_prefix(name))
+        } else {
+            app_protocol.map_or_else(|| Self::of_name(name), Self::of_app_protocol)
+        };
+        let sniffed = dialect.sniffs_unnamed_ports() && !SERVER_FIRST_PORTS.contains(&number);
+        known.unwrap_or(if sniffed { Protocol::Sniffed } else { Protocol::Tcp })
     }
 
     fn of_app_protocol(text: &str) -> Option<Protocol> {
@@ -91,8 +91,8 @@ impl Protocol {
         })
     }
 
-    fn of_name_1_0(prefix: &str) -> Protocol {
-        match prefix.to_ascii_lowercase().as_str() {
+    fn of_name_1_0(prefix: &str) -> Option<Protocol> {
+        Some(match prefix.to_ascii_lowercase().as_str() {
             "udp" => Protocol::Udp,
             "grpc" => Protocol::Grpc,
             "http" => Protocol::Http,
@@ -101,8 +101,8 @@ impl Protocol {
             "tls" => Protocol::Tls,
             "mongo" => Protocol::Mongo,
             "redis" => Protocol::Redis,
-            _ => Protocol::Tcp,
-        }
+            _ => return None,
+        })
     }
 
     /// The protocol of a Gateway server's port (`HTTP`, `HTTPS`, `GRPC` …); `None` for a word that is not one.

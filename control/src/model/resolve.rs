@@ -153,8 +153,6 @@ impl Scope<'_> {
         let values = |patterns: &indexmap::IndexMap<String, Pattern>| {
             patterns.iter().map(|(name, pattern)| (name.clone(), pattern.value.clone())).collect()
         };
-        // Istio 1.0 does not look at the source's labels where the match names gateways.
-        let labels_count = self.dialect == Dialect::V1 || spec.gateways.is_empty();
         HttpMatch {
             name: spec.name.clone(),
             uri: value(&spec.uri),
@@ -166,7 +164,7 @@ impl Scope<'_> {
             without_headers: values(&spec.without_headers),
             query_params: values(&spec.query_params),
             port: spec.port,
-            source_labels: if labels_count { spec.source_labels.clone() } else { Default::default() },
+            source_labels: spec.source_labels.clone(),
             source_namespace: spec.source_namespace.clone(),
             gateways: self.gateways(&spec.gateways),
             span: spec.span.clone(),
@@ -204,7 +202,7 @@ fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Ve
             span: subset.span.clone(),
         });
         let same = |rule: &&mut DestinationRule| {
-            rule.host.name == host.name && (dialect == Dialect::V1_0 || rule.namespace == metadata.namespace)
+            rule.host.name == host.name && (dialect.rules_are_global() || rule.namespace == metadata.namespace)
         };
         if let Some(rule) = rules.iter_mut().find(same) {
             rule.policy = rule.policy.take().or_else(|| spec.policy.clone());

@@ -69,7 +69,7 @@ pub struct HttpMatch {
     pub query_params: IndexMap<String, StringMatch>,
     /// The listener or server port it holds for; `None`: any.
     pub port: Option<u16>,
-    /// Labels the client proxy must have.
+    /// Labels the client proxy must have; not looked at where the dialect lets `gateways` override them.
     pub source_labels: Labels,
     /// Namespace the client proxy must be in; `None`: any.
     pub source_namespace: Option<String>,

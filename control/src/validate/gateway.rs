@@ -35,7 +35,7 @@ pub(super) fn check(spec: &GatewaySpec, dialect: Dialect, found: &mut Vec<Diagno
 /// `host` or, today, `namespace/host`.
 fn host(written: &Spanned<String>, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match written.value.split_once('/') {
-        Some((namespace, host)) if dialect == Dialect::V1 => {
+        Some((namespace, host)) if dialect.namespaces_before_slash() => {
             if !matches!(namespace, "*" | ".") && !names::is_label(namespace) {
                 let message = format!("`{namespace}` before the `/` is no namespace");
                 found.push(Diagnostic::error(codes::HOST, &written.span, message));

@@ -111,7 +111,7 @@ impl Scope<'_> {
         }
         let Some(subset) = &spec.subset else { return };
         let mut rules: Vec<_> = self.known.rules.iter().filter(|(of, ..)| covers(of, &host)).collect();
-        if self.dialect == Dialect::V1_0
+        if self.dialect.rules_are_global()
             && let Some(first) = rules.iter().map(|(of, ..)| of).min_by(|a, b| specificity(a, b)).cloned()
         {
             // Only rules of the most specific host count, nothing is inherited.

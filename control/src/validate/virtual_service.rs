@@ -66,7 +66,7 @@ fn http_route(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Diagnosti
     }
     weights(&route.route, dialect, found);
     if let Some(retries) = route.retries.as_ref().filter(|retries| retries.attempts == 0)
-        && dialect == Dialect::V1_0
+        && !dialect.allows_zero_attempts()
     {
         let message = "`attempts` of `retries` is at least 1 in Istio 1.0";
         found.push(Diagnostic::error(codes::RETRIES, &retries.span, message));

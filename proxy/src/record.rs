@@ -181,6 +181,8 @@ pub struct Decision {
     pub route_index: Option<u32>,
     /// Line that brought the route.
     pub route_from: Option<Provenance>,
+    /// Line of the weight that chose the cluster; `None` where the route gives none.
+    pub arm_from: Option<Provenance>,
     /// Cluster chosen by the route, even if it does not exist.
     pub cluster: Option<Arc<str>>,
     /// Line that brought the cluster (a DestinationRule or its subset, or a Service).

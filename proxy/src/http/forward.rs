@@ -147,6 +147,7 @@ fn find_cluster<'a>(
     let (name, arm) = choose_cluster(&forwarding.forward.cluster, &intake.headers, &mut random)?;
     let decision = &mut record.record.decision;
     decision.cluster = Some(name.clone());
+    decision.arm_from = arm.and_then(|arm| arm.provenance.clone());
     let cluster = forwarding.snapshot.clusters.get(&name)?;
     decision.cluster_from = cluster.provenance.clone();
     Some((cluster, arm))

@@ -144,6 +144,9 @@ fn decider(hop: &Hop) -> Option<String> {
     if decision.is_default_route() {
         return Some(format!("the default route: no VirtualService matched host `{}`", hop.destination));
     }
+    if decision.arm_from.is_some() {
+        return Some("this weight".to_owned());
+    }
     match (&decision.route, &decision.cluster) {
         (Some(route), _) if !route.is_empty() => Some(format!("route `{route}`")),
         (_, Some(_)) => Some("this route".to_owned()),

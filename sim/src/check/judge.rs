@@ -173,7 +173,11 @@ mod tests {
     use super::*;
     use crate::observe::{Decision, Party, Service};
 
-    const MANIFEST: &str = "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n    - route:\n";
+    const MANIFEST: &str = concat!(
+        "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
+        "    - route:\n        - destination:\n            host: service-go\n          weight: 70\n",
+        "        - destination:\n            host: service-go\n          weight: 30\n"
+    );
     const SCENARIO: &str = "expect:\n  - edge: service-node -> service-go\n    split: {v1: 70, v2: 30}\n";
 
     fn sources() -> Sources {
@@ -227,8 +231,13 @@ mod tests {
         let mut hops = hops_to(&[("v1", 1003), ("v2", 997)]);
         for hop in &mut hops {
             let cluster = Some("outbound|80||service-go.default.svc.cluster.local".into());
-            hop.decision =
-                Decision { route: Some("default".into()), route_from: None, cluster, ..hop.decision.clone() };
+            hop.decision = Decision {
+                route: Some("default".into()),
+                route_from: None,
+                arm_from: None,
+                cluster,
+                ..hop.decision.clone()
+            };
         }
         insta::assert_snapshot!(shown(&[canary()], &log(hops)));
     }
@@ -243,6 +252,7 @@ mod tests {
     #[test]
     fn an_edge_without_requests_says_where_they_stopped() {
         let stopped = Decision {
+            arm_from: None,
             route_from: None,
             cluster: None,
             virtual_host: None,

@@ -8,7 +8,7 @@ use crate::observe::{Call, Decision, Endpoint, Hop, Observation, ObservationLog,
 
 /// A place in a manifest.
 pub(super) fn place(line: u32) -> Place {
-    Place { file: "canary.yaml".into(), line, column: 5 }
+    Place { file: "canary.yaml".into(), line, column: if line < 22 { 5 } else { 11 } }
 }
 
 /// One good hop from service-node to service-go, over mutual TLS, that `version` answered.
@@ -42,6 +42,7 @@ pub(super) fn hop(version: &str) -> Hop {
             virtual_host_from: Some(place(2)),
             route: None,
             route_from: Some(place(21)),
+            arm_from: Some(place(if version == "v1" { 24 } else { 27 })),
             cluster: Some(format!("outbound|80|{version}|service-go.default.svc.cluster.local").into()),
             cluster_from: Some(place(40)),
         },

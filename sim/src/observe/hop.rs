@@ -89,6 +89,8 @@ pub struct Decision {
     pub route: Option<Arc<str>>,
     /// Line that brought the route.
     pub route_from: Option<Place>,
+    /// Line of the weight that chose the cluster; `None` where the route gives no weights.
+    pub arm_from: Option<Place>,
     /// Cluster the route chose, even if it does not exist: `outbound|80|v1|service-go.default.svc.cluster.local`.
     pub cluster: Option<Arc<str>>,
     /// Line that brought the cluster.
@@ -96,9 +98,10 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The line that decided: the route's, else the virtual host's, else the cluster's.
+    /// The line that decided: the weight's, else the route's, else the virtual host's, else the cluster's.
     pub fn place(&self) -> Option<&Place> {
-        self.route_from.as_ref().or(self.virtual_host_from.as_ref()).or(self.cluster_from.as_ref())
+        let route_from = self.arm_from.as_ref().or(self.route_from.as_ref());
+        route_from.or(self.virtual_host_from.as_ref()).or(self.cluster_from.as_ref())
     }
 
     /// Whether the control plane's own route decided, because no VirtualService applied.

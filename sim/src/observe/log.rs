@@ -209,6 +209,9 @@ fn write_hop(f: &mut fmt::Formatter<'_>, hop: &Hop) -> fmt::Result {
             write!(f, "({})", BareName(place))?;
         }
     }
+    if let Some(place) = &decision.arm_from {
+        write!(f, " weight({})", BareName(place))?;
+    }
     Ok(())
 }
 

@@ -92,8 +92,10 @@ impl Witness<'_> {
     /// The caller's end of a record's connection. Within a pod it is the pod's address, whichever of its
     /// addresses the sidecar saw.
     fn caller_end(&self, record: &Record) -> SocketAddr {
-        match (record.direction, self.who.pod_of_node(&record.node)) {
-            (Direction::Outbound, Some(pod)) => SocketAddr::new(pod.ip.into(), record.downstream.remote.port()),
+        match self.who.pod_of_node(&record.node) {
+            Some(pod) if side(record, pod) == Direction::Outbound => {
+                SocketAddr::new(pod.ip.into(), record.downstream.remote.port())
+            }
             _ => record.downstream.remote,
         }
     }
@@ -145,11 +147,12 @@ impl Witness<'_> {
         let request = request.unwrap_or_else(|| "-".into());
         let mut hops = Vec::new();
         let from_proxy = self.dialled.contains(&(record.downstream.remote, pod.ip.into()));
-        let enters = record.direction != Direction::Outbound;
+        let direction = side(record, pod);
+        let enters = direction != Direction::Outbound;
         if enters && !from_proxy {
             hops.push(self.entering(record, pod, call));
         }
-        if record.direction != Direction::Inbound {
+        if direction != Direction::Inbound {
             hops.extend(self.leaving(record, pod));
         }
         for hop in hops {
@@ -191,7 +194,7 @@ impl Witness<'_> {
     /// The hop that begins at `pod`, told by its own proxy. A gateway that found no route called nobody.
     fn leaving(&self, record: &Record, pod: &Pod) -> Option<Hop> {
         let of_cluster = || self.who.of_cluster(record.decision.cluster.as_deref()?);
-        let destination = match record.direction {
+        let destination = match side(record, pod) {
             Direction::Gateway => of_cluster()?,
             _ => self.who.asked(&record.authority, record.original_dst, &pod.namespace),
         };
@@ -219,6 +222,12 @@ impl Witness<'_> {
             TlsState::Simple => Tls::Simple,
         }
     }
+}
+
+/// Which side of its pod a record is of. Istio calls a gateway's listeners outbound; nothing behind a
+/// gateway was captured, though.
+fn side(record: &Record, pod: &Pod) -> Direction {
+    if pod.role == Role::Gateway { Direction::Gateway } else { record.direction }
 }
 
 /// What every hop takes from its record as it stands; the rest is filled in by the caller.
@@ -284,6 +293,7 @@ fn decision(decision: &record::Decision) -> Decision {
         virtual_host_from: place(&decision.virtual_host_from),
         route: decision.route.clone(),
         route_from: place(&decision.route_from),
+        arm_from: place(&decision.arm_from),
         cluster: decision.cluster.clone(),
         cluster_from: place(&decision.cluster_from),
     }

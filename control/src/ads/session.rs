@@ -101,6 +101,9 @@ impl Session {
                 self.types[kind.index()].sent.retain(|name, _| target.of(kind).contains_key(name));
             }
         }
+        for kind in ResourceType::ALL {
+            self.types[kind.index()].forgive(target.of(kind));
+        }
         self.target = target;
         self.warming_until = None;
     }
@@ -118,7 +121,7 @@ impl Session {
             let target = self.target.of(kind);
             !subscription.active
                 || (subscription.in_flight.is_none()
-                    && !subscription.nacked
+                    && subscription.refused.is_empty()
                     && subscription.changed(target).is_empty()
                     && subscription.gone(target).is_empty())
         };
@@ -179,7 +182,7 @@ impl Session {
                 if let Some((resources, removed)) = self.due(stage) {
                     return Some(self.push(kind, resources, removed));
                 }
-                if self.types[kind.index()].nacked {
+                if !self.types[kind.index()].refused.is_empty() {
                     return None;
                 }
             }
@@ -215,7 +218,7 @@ impl Session {
                 let gone = subscription.gone(target);
                 (!gone.is_empty()).then(|| match self.mode {
                     Mode::Delta => (Vec::new(), gone),
-                    Mode::StateOfTheWorld => (wanted(subscription, target), gone),
+                    Mode::StateOfTheWorld => (subscription.wanted(target), gone),
                 })
             }
             Stage::RemoveEndpoints => {
@@ -230,9 +233,9 @@ impl Session {
         let subscription = &self.types[kind.index()];
         let target = self.target.of(kind);
         match (self.mode, kind) {
-            (Mode::StateOfTheWorld, ResourceType::Listener) => wanted(subscription, target),
+            (Mode::StateOfTheWorld, ResourceType::Listener) => subscription.wanted(target),
             (Mode::StateOfTheWorld, ResourceType::Cluster) => {
-                let mut whole = wanted(subscription, target);
+                let mut whole = subscription.wanted(target);
                 let gone = subscription.gone(target);
                 whole.extend(gone.iter().filter_map(|name| subscription.sent.get(name).cloned().flatten()));
                 whole
@@ -248,21 +251,11 @@ impl Session {
         self.nonces += 1;
         let nonce = self.nonces.to_string();
         let subscription = &mut self.types[kind.index()];
-        for resource in &resources {
-            subscription.sent.insert(resource.name.clone(), Some(resource.clone()));
-        }
-        for name in &removed {
-            // Only a name that was asked for can come back unasked.
-            if subscription.names.contains(&**name) {
-                subscription.sent.insert(name.clone(), None);
-            } else {
-                subscription.sent.remove(name);
-            }
-        }
+        let before = subscription.note(&resources, &removed);
         let version = subscription.version();
         subscription.answer_due = false;
         subscription.last_nonce.clone_from(&nonce);
-        subscription.in_flight = Some(InFlight { nonce: nonce.clone(), version: version.clone() });
+        subscription.in_flight = Some(InFlight { nonce: nonce.clone(), version: version.clone(), before });
         let removed = if self.mode == Mode::Delta { removed } else { Vec::new() };
         Push { kind, nonce, version, resources, removed }
     }
@@ -303,11 +296,6 @@ impl Session {
     }
 }
 
-/// The resources of `target` that the proxy wants.
-fn wanted(subscription: &Subscription, target: &BTreeMap<Arc<str>, Resource>) -> Vec<Resource> {
-    target.values().filter(|resource| subscription.wants(&resource.name)).cloned().collect()
-}
-
 fn change(subscription: &mut Subscription, kind: ResourceType, change: Change, first: bool) {
     match change {
         Change::Exactly(mut names) => {
@@ -333,6 +321,7 @@ fn change(subscription: &mut Subscription, kind: ResourceType, change: Change, f
                 if !holds.contains_key(&name) {
                     subscription.sent.remove(name.as_str());
                 }
+                subscription.refused.remove(name.as_str());
                 subscription.names.insert(name);
             }
         }
@@ -343,12 +332,13 @@ fn change(subscription: &mut Subscription, kind: ResourceType, change: Change, f
 fn answer(subscription: &mut Subscription, nonce: &str, error: Option<String>) -> Outcome {
     match subscription.in_flight.take_if(|push| push.nonce == nonce) {
         None => Outcome::Subscribed,
-        Some(push) => {
-            subscription.nacked = error.is_some();
-            match error {
-                None => Outcome::Acked(push.version),
-                Some(error) => Outcome::Nacked(push.version, error),
+        Some(push) => match error {
+            None => Outcome::Acked(push.version),
+            Some(error) => {
+                let version = push.version.clone();
+                subscription.undo(push);
+                Outcome::Nacked(version, error)
             }
-        }
+        },
     }
 }

@@ -22,15 +22,18 @@ pub struct Subscription {
     pub(super) last_nonce: String,
     /// Whether an answer is due even if nothing changed.
     pub(super) answer_due: bool,
-    /// Whether the last answer was a NACK.
-    pub(super) nacked: bool,
+    /// What the proxy refused of the present target, by name: a version, or (`None`) a removal. It is not
+    /// sent again, and nothing that may depend on it is sent, until the target changes.
+    pub(super) refused: BTreeMap<Arc<str>, Option<Arc<str>>>,
 }
 
 /// A push that waits for its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) nonce: String,
     pub(super) version: Arc<str>,
+    /// What `sent` had before of each name that it changes, to go back to when it is refused.
+    pub(super) before: Vec<(Arc<str>, Option<Option<Resource>>)>,
 }
 
 impl Subscription {
@@ -43,7 +46,7 @@ impl Subscription {
     pub(super) fn changed<'t>(&self, target: &'t BTreeMap<Arc<str>, Resource>) -> Vec<&'t Resource> {
         let differs = |resource: &&Resource| {
             let sent = self.sent.get(&resource.name).and_then(Option::as_ref);
-            sent.is_none_or(|sent| sent.version != resource.version)
+            sent.is_none_or(|sent| sent.version != resource.version) && !self.is_refused(resource)
         };
         if self.wildcard {
             return target.values().filter(differs).collect();
@@ -53,7 +56,9 @@ impl Subscription {
 
     /// Names that the proxy was sent and that are gone from `target`.
     pub(super) fn gone(&self, target: &BTreeMap<Arc<str>, Resource>) -> Vec<Arc<str>> {
-        let is_gone = |(name, sent): &(&Arc<str>, &Option<Resource>)| sent.is_some() && !target.contains_key(*name);
+        let is_gone = |(name, sent): &(&Arc<str>, &Option<Resource>)| {
+            sent.is_some() && !target.contains_key(*name) && !self.refused.contains_key(*name)
+        };
         self.sent.iter().filter(is_gone).map(|(name, _)| name.clone()).collect()
     }
 
@@ -69,6 +74,71 @@ impl Subscription {
             let names = &self.names;
             self.sent.retain(|name, _| names.contains(&**name));
         }
+        let (wildcard, names) = (self.wildcard, &self.names);
+        self.refused.retain(|name, _| wildcard || names.contains(&**name));
+    }
+
+    /// Whether the proxy refused this very version.
+    fn is_refused(&self, resource: &Resource) -> bool {
+        self.refused.get(&resource.name).is_some_and(|refused| refused.as_ref() == Some(&resource.version))
+    }
+
+    /// What the proxy is to hold of `target`: of what it refused, the version that it has.
+    pub(super) fn wanted(&self, target: &BTreeMap<Arc<str>, Resource>) -> Vec<Resource> {
+        let wanted = target.values().filter(|resource| self.wants(&resource.name));
+        let acceptable = |resource: &Resource| match self.is_refused(resource) {
+            false => Some(resource.clone()),
+            true => self.sent.get(&resource.name).cloned().flatten(),
+        };
+        wanted.filter_map(acceptable).collect()
+    }
+
+    /// Notes what is sent and removed; returns what was there before of what that changes.
+    pub(super) fn note(
+        &mut self,
+        resources: &[Resource],
+        removed: &[Arc<str>],
+    ) -> Vec<(Arc<str>, Option<Option<Resource>>)> {
+        let mut before = Vec::new();
+        for resource in resources {
+            let old = self.sent.insert(resource.name.clone(), Some(resource.clone()));
+            let same = old.as_ref().and_then(Option::as_ref).is_some_and(|old| old.version == resource.version);
+            if !same {
+                before.push((resource.name.clone(), old));
+            }
+        }
+        for name in removed {
+            // Only a name that was asked for can come back unasked.
+            let asked = self.names.contains(&**name);
+            let old = if asked { self.sent.insert(name.clone(), None) } else { self.sent.remove(name) };
+            before.push((name.clone(), old));
+        }
+        before
+    }
+
+    /// Goes back to what was before a refused push.
+    pub(super) fn undo(&mut self, push: InFlight) {
+        for (name, before) in push.before {
+            if !self.wants(&name) {
+                continue;
+            }
+            let told = match before {
+                Some(old) => self.sent.insert(name.clone(), old),
+                None => self.sent.remove(&name),
+            };
+            // Nothing was told if the proxy has asked for it anew meanwhile.
+            if let Some(told) = told {
+                self.refused.insert(name, told.map(|resource| resource.version));
+            } else {
+                self.refused.insert(name, None);
+            }
+        }
+    }
+
+    /// Forgets refusals of what a new `target` no longer says, and tries removals again.
+    pub(super) fn forgive(&mut self, target: &BTreeMap<Arc<str>, Resource>) {
+        let still_meant = |name: &Arc<str>, version: &Arc<str>| target.get(name).is_some_and(|t| t.version == *version);
+        self.refused.retain(|name, refused| refused.as_ref().is_some_and(|version| still_meant(name, version)));
     }
 
     /// The version of everything the proxy was sent.

@@ -236,6 +236,32 @@ async fn plaintext_to_a_tls_server_is_told_apart() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn noise_is_an_error_on_either_side() {
+    let world = World::new();
+    let (client, server) = pair(&world);
+    let mut random = world.platform(9).entropy.stream();
+    for round in 0..500u32 {
+        let mut noise = vec![0; 1 + random.below(300) as usize];
+        random.fill(&mut noise);
+        if round % 2 == 0 {
+            // A record of a handshake message, so that the noise is read.
+            let len = (noise.len() as u16).to_be_bytes();
+            noise.splice(0..0, [22, 3, 3, len[0], len[1]]);
+        }
+        for accepts in [true, false] {
+            let (mut near, far) = tokio::io::duplex(4096);
+            near.write_all(&noise).await.unwrap();
+            near.shutdown().await.unwrap();
+            let side = match accepts {
+                true => server.accept(&downstream(), far).await,
+                false => client.connect(&upstream(exactly(SERVER)), far).await,
+            };
+            assert!(side.is_err());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plaintext_server_is_no_tls_server() {
     let world = World::new();
     let (client, _) = pair(&world);

@@ -65,7 +65,9 @@ impl PeerVerifier {
             return Ok(());
         }
         let peer = PeerCertificate::parse(leaf).ok_or(Distrust::Malformed)?;
-        if peer.names().any(|name| self.names.iter().any(|matcher| accepts(matcher, name))) {
+        let uri = |matcher| peer.uri_sans.iter().any(|name| accepts(matcher, name));
+        let dns = |matcher| peer.dns_sans.iter().any(|name| accepts_dns(matcher, name));
+        if self.names.iter().any(|matcher| uri(matcher) || dns(matcher)) {
             return Ok(());
         }
         Err(Distrust::NoAcceptedName(peer.names().cloned().collect()))
@@ -77,6 +79,18 @@ fn accepts(matcher: &SanMatcher, name: &str) -> bool {
         SanMatcher::Exact(exact) => **exact == *name,
         SanMatcher::Prefix(prefix) => name.starts_with(&**prefix),
         SanMatcher::Suffix(suffix) => name.ends_with(&**suffix),
+    }
+}
+
+/// As [`accepts`]; an exact host name is compared without case, and `*` stands for the first label of the
+/// certificate's name (RFC 6125 section 6.4.3, without partial wildcards).
+fn accepts_dns(matcher: &SanMatcher, name: &str) -> bool {
+    let SanMatcher::Exact(wanted) = matcher else { return accepts(matcher, name) };
+    match name.strip_prefix("*.") {
+        None => wanted.eq_ignore_ascii_case(name),
+        Some(domain) => {
+            wanted.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(domain))
+        }
     }
 }
 
@@ -177,5 +191,23 @@ impl ClientCertVerifier for PeerVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_match_without_case_and_by_one_label_of_wildcard() {
+        let exactly = |wanted: &str, name: &str| accepts_dns(&SanMatcher::Exact(wanted.into()), name);
+        assert!(exactly("a.example.com", "A.Example.com"));
+        assert!(exactly("a.example.com", "*.example.com"));
+        assert!(!exactly("a.b.example.com", "*.example.com"));
+        assert!(!exactly("example.com", "*.example.com"));
+        assert!(!exactly(".example.com", "*.example.com"));
+        assert!(!exactly("a.example.com", "a*.example.com"));
+        let uri = SanMatcher::Exact("spiffe://Cluster.local/a".into());
+        assert!(!accepts(&uri, "spiffe://cluster.local/a"), "a URI is compared as it is");
     }
 }

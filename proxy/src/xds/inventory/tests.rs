@@ -91,6 +91,35 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn noise_is_rejected_and_changes_nothing(
+        kind in 0..4usize,
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        at in any::<proptest::sample::Index>(),
+        flip in 1..=255u8,
+    ) {
+        let mut inventory = Inventory::new(100);
+        let now = Instant::START;
+        for said in [Said::Clusters(vec![(0, 0, 1)]), Said::Endpoints(0), Said::Listeners(vec![(0, 0, 1)])] {
+            inventory.apply(update(&said), now);
+        }
+        inventory.settle(now);
+        let kind = Kind::ALL[kind];
+        let mut damaged = [cluster(0, 0, 1), assignment(0), listener(0, 0, 1), route(0)][kind as usize].value.clone();
+        let at = at.index(damaged.len());
+        damaged[at] ^= flip;
+        for value in [bytes, damaged] {
+            let resource = Any { type_url: kind.type_url().to_owned(), value };
+            let incoming = Incoming { name: Some("a".into()), version: "2".into(), resource };
+            let update = Update { kind, resources: vec![incoming], removed: Vec::new(), complete: false };
+            let rejected = !inventory.apply(update, now).is_empty();
+            let changed = inventory.settle(now).is_some();
+            prop_assert!(!(rejected && changed), "a rejected resource changed the snapshot");
+        }
+    }
+}
+
 /// Every reference is answered, and nothing is there that none refers to.
 fn whole(snapshot: &Snapshot) -> Result<(), TestCaseError> {
     let eds: BTreeSet<_> = snapshot.clusters.values().filter_map(|cluster| eds_name(cluster).cloned()).collect();
@@ -101,7 +130,7 @@ fn whole(snapshot: &Snapshot) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn any<M: Message>(kind: Kind, message: &M) -> Any {
+fn packed<M: Message>(kind: Kind, message: &M) -> Any {
     Any { type_url: kind.type_url().to_owned(), value: message.encode_to_vec() }
 }
 
@@ -124,12 +153,12 @@ fn cluster(name: usize, eds: usize, seconds: i64) -> Any {
         connect_timeout: Some(ProtoDuration { seconds, nanos: 0 }),
         ..Default::default()
     };
-    any(Kind::Cluster, &cluster)
+    packed(Kind::Cluster, &cluster)
 }
 
 fn assignment(name: usize) -> Any {
     let assignment = eds::ClusterLoadAssignment { cluster_name: NAMES[name].to_owned(), ..Default::default() };
-    any(Kind::Assignment, &assignment)
+    packed(Kind::Assignment, &assignment)
 }
 
 fn listener(name: usize, routes: usize, port: u32) -> Any {
@@ -170,9 +199,9 @@ fn listener(name: usize, routes: usize, port: u32) -> Any {
         filter_chains: vec![lds::FilterChain { filters: vec![filter], ..Default::default() }],
         ..Default::default()
     };
-    any(Kind::Listener, &listener)
+    packed(Kind::Listener, &listener)
 }
 
 fn route(name: usize) -> Any {
-    any(Kind::Route, &rds::RouteConfiguration { name: NAMES[name].to_owned(), ..Default::default() })
+    packed(Kind::Route, &rds::RouteConfiguration { name: NAMES[name].to_owned(), ..Default::default() })
 }

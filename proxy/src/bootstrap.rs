@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn reads_a_short_document_with_defaults() {
         let json = r#"{
-            "node": {"id": "sidecar~10.0.0.3~go.default~default.svc.cluster.local", "metadata": {"LABELS": {"app": "go"}}},
+            "node": {"id": "sidecar~10.0.0.3~go.a~a.svc.cluster.local", "metadata": {"LABELS": {"app": "go"}}},
             "xds": {"host": "istiod.istio-system.svc", "port": 15010},
             "drain": "5s"
         }"#;
@@ -245,9 +245,8 @@ mod tests {
     #[test]
     fn refuses_unknown_fields_and_unitless_durations() {
         let base = |extra: &str| {
-            format!(
-                r#"{{"node": {{"id": "a"}}, "xds": {{"host": "h", "port": 1, "security": {{"mutual": {{"serverName": "x"}}}}}}{extra}}}"#
-            )
+            let security = r#"{"mutual": {"serverName": "x"}}"#;
+            format!(r#"{{"node": {{"id": "a"}}, "xds": {{"host": "h", "port": 1, "security": {security}}}{extra}}}"#)
         };
         assert!(serde_json::from_str::<Bootstrap>(&base("")).is_ok());
         assert!(serde_json::from_str::<Bootstrap>(&base(r#", "drian": "5s""#)).is_err());

@@ -237,13 +237,15 @@ mod tests {
             (
                 TlsError::Untrusted(Distrust::NoAcceptedName(names)),
                 format!(
-                    "{verify}SAN_matcher,_certificate_SANs_are_[spiffe://cluster.local/ns/foo/sa/srv,_srv.test]:TLS_error_end"
+                    "{verify}SAN_matcher,_certificate_SANs_are_\
+                     [spiffe://cluster.local/ns/foo/sa/srv,_srv.test]:TLS_error_end"
                 ),
             ),
             (
                 TlsError::NoPeerCertificate,
                 alert(
-                    "268435648:SSL_routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:peer_did_not_provide_required_client_certificate",
+                    "268435648:SSL_routines:OPENSSL_internal:PEER_DID_NOT_RETURN_A_CERTIFICATE:\
+                     peer_did_not_provide_required_client_certificate",
                 ),
             ),
             (

@@ -1,2 +1,19 @@
 //! The `wavetank` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+use wavetank::{cli, target};
+
+fn main() -> ExitCode {
+    let platform = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .and_then(|runtime| runtime.block_on(async { wavetank_platform::linux::platform() }));
+    match platform {
+        Ok(platform) => ExitCode::from(cli::main(std::env::args_os(), &platform, &target::tank::run)),
+        Err(error) => {
+            eprintln!("wavetank: cannot start: {error}");
+            ExitCode::from(cli::INTERNAL)
+        }
+    }
+}

@@ -5,7 +5,10 @@
 //! - [`who`]: addresses and names in records, as parties of the log
 //! - [`witness`]: from records and callers' results to the log
 
+mod callers;
+mod mesh;
 pub mod outcome;
+pub mod tank;
 pub mod who;
 pub mod witness;
 

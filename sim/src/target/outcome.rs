@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use wavetank_reports::Diagnostic;
+use wavetank_control::diagnostic::Diagnostic;
 
 use crate::observe::ObservationLog;
 

@@ -116,7 +116,8 @@ mod tests {
         let cast = Cast::mesh().with_istio_lab();
         let who = Who::new(&cast);
         let go = Service::new("service-go", "default");
-        let vip = SocketAddr::new(cast.service_named("service-go", "default").expect("a Service").cluster_ip.into(), 80);
+        let vip =
+            SocketAddr::new(cast.service_named("service-go", "default").expect("a Service").cluster_ip.into(), 80);
         assert_eq!(who.asked("service-go", None, "default"), go);
         assert_eq!(who.asked("service-go:80", Some(vip), "default"), go);
         assert_eq!(who.asked(&vip.to_string(), None, "default"), go);

@@ -63,8 +63,14 @@ pub async fn drive(plan: Arc<Plan>, callers: Vec<Browser>, entropy: &Entropy, st
             let counter = Arc::new(AtomicU64::new(0));
             for client in 0..clients as usize {
                 let caller = client % callers.len();
-                let looping =
-                    Looping { plan: plan.clone(), caller, begin, think, counter: counter.clone(), results: results.clone() };
+                let looping = Looping {
+                    plan: plan.clone(),
+                    caller,
+                    begin,
+                    think,
+                    counter: counter.clone(),
+                    results: results.clone(),
+                };
                 callers[caller].platform().spawn.go(looping.run(callers[caller].clone()));
             }
         }

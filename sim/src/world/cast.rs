@@ -142,7 +142,13 @@ impl Cast {
         cast.outside.push("client".to_owned());
         let xds = ServicePort { name: "tcp-xds", port: CONTROL_PLANE_PORT, target_port: CONTROL_PLANE_PORT };
         cast.add_service(SYSTEM_NAMESPACE, CONTROL_PLANE, &[("app", CONTROL_PLANE)], vec![xds]);
-        cast.add_workload(SYSTEM_NAMESPACE, CONTROL_PLANE, &[("app", CONTROL_PLANE)], CONTROL_PLANE, Role::ControlPlane);
+        cast.add_workload(
+            SYSTEM_NAMESPACE,
+            CONTROL_PLANE,
+            &[("app", CONTROL_PLANE)],
+            CONTROL_PLANE,
+            Role::ControlPlane,
+        );
         let http = ServicePort { name: "http2", port: 80, target_port: 80 };
         let labels = [("app", INGRESS), ("istio", "ingressgateway")];
         cast.add_service(SYSTEM_NAMESPACE, INGRESS, &labels, vec![http]);
@@ -231,6 +237,11 @@ impl Cast {
     /// Callers outside the cluster, with their addresses.
     pub fn outside(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
         self.outside.iter().enumerate().map(|(at, name)| (name.as_str(), nth(Ipv4Addr::new(192, 0, 2, 0), at)))
+    }
+
+    /// The pods of the control plane.
+    pub fn control_plane(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(|pod| pod.role == Role::ControlPlane)
     }
 
     /// The pod with this address.

@@ -136,7 +136,11 @@ impl Kubelet {
         {
             let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
             for ip in pods {
-                if is_ready { ready.insert(*ip) } else { ready.remove(ip) };
+                if is_ready {
+                    ready.insert(*ip)
+                } else {
+                    ready.remove(ip)
+                };
             }
         }
         self.tank.sleep(self.delays.endpoints).await;

@@ -128,9 +128,7 @@ fn refused_method(service: LabService) -> Said {
     match service {
         // gin has no route for the method, and says so as for a path.
         LabService::Go => unknown_path(service),
-        LabService::Node => {
-            Said { headers: vec![("allow", "HEAD, GET")], ..Said::text(405, "Method Not Allowed") }
-        }
+        LabService::Node => Said { headers: vec![("allow", "HEAD, GET")], ..Said::text(405, "Method Not Allowed") },
         LabService::Python | LabService::Lua | LabService::Js => Said {
             headers: vec![("allow", "HEAD, OPTIONS, GET")],
             ..Said::typed(405, "text/html", "<h1>Method Not Allowed</h1>\n")
@@ -183,8 +181,7 @@ async fn node_env(message: &str, platform: &Platform, received: &HeaderMap) -> S
 /// axios fails on a status outside 2xx, and keeps a body that is no JSON as text, to which nothing can be
 /// added. node adds the seconds the call took as text with two decimals.
 async fn node_call(platform: &Platform, service: &str, received: &HeaderMap) -> Option<Value> {
-    let mut call =
-        Call::get(Target::new(service, "/env")).header("accept", "application/json, text/plain, */*");
+    let mut call = Call::get(Target::new(service, "/env")).header("accept", "application/json, text/plain, */*");
     forward_trace(received, &mut call, false);
     let call = call.header("user-agent", "axios/0.18.0").header("connection", "close");
     let (reply, took) = timed(platform, call, 5).await;

@@ -1,0 +1,100 @@
+//! Who sends a scenario's traffic, and what they send.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method};
+
+use super::outcome::RunError;
+use super::who::Who;
+use crate::engine::TankHandle;
+use crate::scenario::{Scenario, Traffic};
+use crate::traffic::Plan;
+use crate::traffic::browser::Browser;
+use crate::world::cast::{Cast, OUTSIDE, Role};
+use crate::world::client::{Call, Target};
+use crate::world::kubelet::Roster;
+
+/// A process that sends traffic.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    ip: IpAddr,
+    namespace: String,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Outside(usize),
+    Pod(usize),
+}
+
+impl Caller {
+    /// Its address and the namespace it knows Services from.
+    pub(super) fn place(&self) -> (IpAddr, String) {
+        (self.ip, self.namespace.clone())
+    }
+
+    /// Its process, with connections to where `traffic` goes.
+    pub(super) fn browser(&self, tank: &TankHandle, roster: &Roster, traffic: &Traffic) -> Browser {
+        let pod = match self.place {
+            Place::Outside(index) => roster.outside(index),
+            Place::Pod(index) => roster.pod(index),
+        };
+        Browser::new(tank.app_platform(pod), &traffic.request.host, traffic.request.port)
+    }
+}
+
+/// The callers of each stream of traffic: for `client` the one outside, for others every application pod
+/// that the name selects, which take turns.
+///
+/// Errs when a name selects nobody.
+pub(super) fn callers(scenario: &Scenario, cast: &Cast) -> Result<Vec<Vec<Caller>>, RunError> {
+    let who = Who::new(cast);
+    let of = |traffic: &Traffic| {
+        let outside = cast.outside().enumerate().filter(|(_, (name, _))| traffic.from.name() == Some(name));
+        let outside = outside.map(|(index, (_, ip))| Caller {
+            ip: ip.into(),
+            namespace: OUTSIDE.to_owned(),
+            place: Place::Outside(index),
+        });
+        let apps = cast.pods.iter().enumerate().filter(|(_, pod)| matches!(pod.role, Role::App { .. }));
+        let pods = apps.filter(|(_, pod)| traffic.from.selects_party(&who.party(pod))).map(|(index, pod)| Caller {
+            ip: pod.ip.into(),
+            namespace: pod.namespace.clone(),
+            place: Place::Pod(index),
+        });
+        let callers: Vec<_> = outside.chain(pods).collect();
+        if callers.is_empty() {
+            let message = format!("traffic `{}` comes from `{}`, which is nobody here", traffic.name, traffic.from);
+            return Err(RunError::Scenario(message));
+        }
+        Ok(callers)
+    };
+    scenario.traffic.iter().map(of).collect()
+}
+
+/// A stream of traffic as a plan. Requests say `user-agent: wavetank` and `accept: */*` unless told otherwise.
+pub(super) fn plan(traffic: &Traffic) -> Plan {
+    let request = &traffic.request;
+    let given = traffic.headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+    });
+    let mut headers: Vec<_> = given.collect();
+    for (name, value) in [(http::header::USER_AGENT, "wavetank"), (http::header::ACCEPT, "*/*")] {
+        if !headers.iter().any(|(own, _)| *own == name) {
+            headers.push((name, HeaderValue::from_static(value)));
+        }
+    }
+    let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
+    let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::GET);
+    Plan {
+        name: traffic.name.clone(),
+        call: Call { method, target, headers, body: Bytes::new() },
+        at: traffic.at,
+        load: traffic.load,
+        count: traffic.count,
+        duration: traffic.duration,
+        timeout: traffic.timeout,
+    }
+}

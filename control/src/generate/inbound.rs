@@ -11,6 +11,7 @@ use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, FilterCh
 use envoy_types::pb::envoy::config::route::v3::{
     Decorator, Route, RouteAction, RouteConfiguration, VirtualHost, route, route_action,
 };
+use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 
 use super::cluster::{BLACK_HOLE, INBOUND_PASSTHROUGH, inbound_name, service_origin};
@@ -44,14 +45,19 @@ pub fn listener(mesh: &Mesh, ports: &[InboundPort<'_>]) -> Listener {
     let mut listener = Listener {
         name: "virtualInbound".to_owned(),
         address: shape::address("0.0.0.0", INBOUND_PORT),
-        use_original_dst: shape::flag(true),
         traffic_direction: TrafficDirection::Inbound as i32,
+        // The port that was asked for chooses among this listener's chains; `use_original_dst` would hand the
+        // connection to the outbound listener of that port instead.
+        listener_filters: vec![listener_filter(
+            "envoy.filters.listener.original_dst",
+            shape::any(&OriginalDst::default()),
+        )],
         ..Default::default()
     };
     if mesh.dialect.inbound_tls() == InboundTls::Permissive {
         chains.push(secure("virtualInbound", None, passthrough(), false));
         let inspector = shape::any(&TlsInspector::default());
-        listener.listener_filters = vec![listener_filter("envoy.filters.listener.tls_inspector", inspector)];
+        listener.listener_filters.push(listener_filter("envoy.filters.listener.tls_inspector", inspector));
         // Zero waits for the client's first bytes as long as they take.
         listener.listener_filters_timeout = shape::duration(Duration::ZERO);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wavetank_platform::RandomStream;
 
-use super::schedule::Schedule;
+use super::schedule::{Schedule, interval};
 use crate::snapshot::cluster::{Assignment, Balancer, Cluster, Endpoint};
 
 /// What a balancer remembers between picks. Kept by cluster name, one per worker; survives a change of
@@ -118,7 +118,7 @@ impl BalancerState {
     /// In turn from a random start; by weight where weights differ.
     fn round_robin<'a>(&mut self, eligible: &Eligible<'a>, random: &mut RandomStream) -> Option<&'a Endpoint> {
         if eligible.is_weighted() {
-            return self.by_schedule(eligible, |endpoint| f64::from(endpoint.weight), random);
+            return self.by_schedule(eligible, |endpoint| interval(endpoint.weight, 0), random);
         }
         let count = u64::try_from(eligible.len()).ok().filter(|count| *count > 0)?;
         // The start is drawn from a range that every usual number of endpoints divides almost evenly.
@@ -137,8 +137,8 @@ impl BalancerState {
         random: &mut RandomStream,
     ) -> Option<&'a Endpoint> {
         if eligible.is_weighted() {
-            let weight = |endpoint: &Endpoint| f64::from(endpoint.weight) / (f64::from(active(endpoint.address)) + 1.0);
-            return self.by_schedule(eligible, weight, random);
+            let wait = |endpoint: &Endpoint| interval(endpoint.weight, active(endpoint.address));
+            return self.by_schedule(eligible, wait, random);
         }
         let mut best: Option<(&Endpoint, u32)> = None;
         for _ in 0..choices.max(1) {
@@ -154,15 +154,15 @@ impl BalancerState {
     fn by_schedule<'a>(
         &mut self,
         eligible: &Eligible<'a>,
-        weight: impl Fn(&Endpoint) -> f64,
+        wait: impl Fn(&Endpoint) -> u128,
         random: &mut RandomStream,
     ) -> Option<&'a Endpoint> {
         let fits = |kept: &Weighted| kept.panic == eligible.panic && Arc::ptr_eq(&kept.assignment, eligible.assignment);
         if !self.weighted.as_ref().is_some_and(fits) {
-            self.weighted = Some(Weighted::new(eligible, &weight, random)?);
+            self.weighted = Some(Weighted::new(eligible, &wait, random)?);
         }
-        let weight_at = |item: u32| eligible.at(item as usize).map_or(1.0, &weight);
-        let item = self.weighted.as_mut()?.schedule.next(weight_at)?;
+        let wait_of = |item: u32| eligible.at(item as usize).map_or(1, &wait);
+        let item = self.weighted.as_mut()?.schedule.next(wait_of)?;
         eligible.at(item as usize)
     }
 }
@@ -170,11 +170,11 @@ impl BalancerState {
 impl Weighted {
     /// A schedule that begins at a random turn, so that proxies with the same endpoints do not all send
     /// their first request to the same one.
-    fn new(eligible: &Eligible<'_>, weight: impl Fn(&Endpoint) -> f64, random: &mut RandomStream) -> Option<Self> {
-        let mut schedule = Schedule::new(eligible.iter().map(&weight));
+    fn new(eligible: &Eligible<'_>, wait: impl Fn(&Endpoint) -> u128, random: &mut RandomStream) -> Option<Self> {
+        let mut schedule = Schedule::new(eligible.iter().map(&wait));
         let count = u64::try_from(eligible.len()).ok().filter(|count| *count > 0)?;
         for _ in 0..random.below(count) {
-            schedule.next(|item| eligible.at(item as usize).map_or(1.0, &weight));
+            schedule.next(|item| eligible.at(item as usize).map_or(1, &wait));
         }
         Some(Self { assignment: eligible.assignment.clone(), panic: eligible.panic, schedule })
     }

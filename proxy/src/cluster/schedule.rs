@@ -1,44 +1,54 @@
-//! Weighted turns: Envoy's earliest-deadline-first schedule. Each item is due one `1 / weight` after its
-//! last turn, so weights 3:1 come out as `0010 0010 …` and every share is exact over a period.
+//! Weighted turns: Envoy's earliest-deadline-first schedule. Each item is due one interval after its last
+//! turn, so weights 3:1 come out as `0010 0010 …` and every share is exact over a period.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-/// Items `0..n` that take turns by weight.
+/// Items `0..n` that take turns.
 #[derive(Debug, Clone, Default)]
 pub struct Schedule {
-    now: f64,
+    now: u128,
     added: u64,
     queue: BinaryHeap<Turn>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Turn {
-    due: f64,
+    due: u128,
     order: u64,
     item: u32,
 }
 
+/// How long an item of `weight` waits between turns, in units of the schedule; longer the more requests it
+/// has already. A weight of 0 counts as 1.
+///
+/// The unit is a multiple of every number up to 40, so that the turns of small weights meet exactly where
+/// they should; with rounded fractions 3 × ⅓ would come before 1 × 1.
+pub fn interval(weight: u32, requests: u32) -> u128 {
+    const UNIT: u128 = 5_342_931_457_063_200;
+    UNIT * (u128::from(requests) + 1) / u128::from(weight.max(1))
+}
+
 impl Schedule {
-    /// A schedule of items with these weights, all greater than 0, at their first turn.
-    pub fn new(weights: impl IntoIterator<Item = f64>) -> Self {
+    /// A schedule of items with these intervals, at their first turn.
+    pub fn new(intervals: impl IntoIterator<Item = u128>) -> Self {
         let mut schedule = Self::default();
-        for (item, weight) in (0..).zip(weights) {
-            schedule.add(item, weight);
+        for (item, interval) in (0..).zip(intervals) {
+            schedule.add(item, interval);
         }
         schedule
     }
 
-    /// The item whose turn it is; it is put back with the weight it has now. `None` when there is no item.
-    pub fn next(&mut self, weight: impl FnOnce(u32) -> f64) -> Option<u32> {
+    /// The item whose turn it is; it is put back with the interval it has now. `None` when there is no item.
+    pub fn next(&mut self, interval: impl FnOnce(u32) -> u128) -> Option<u32> {
         let turn = self.queue.pop()?;
         self.now = turn.due;
-        self.add(turn.item, weight(turn.item));
+        self.add(turn.item, interval(turn.item));
         Some(turn.item)
     }
 
-    fn add(&mut self, item: u32, weight: f64) {
-        self.queue.push(Turn { due: self.now + 1.0 / weight, order: self.added, item });
+    fn add(&mut self, item: u32, interval: u128) {
+        self.queue.push(Turn { due: self.now.saturating_add(interval), order: self.added, item });
         self.added += 1;
     }
 }
@@ -46,7 +56,7 @@ impl Schedule {
 impl Ord for Turn {
     /// The earliest due is the greatest; among equals the one added first.
     fn cmp(&self, other: &Self) -> Ordering {
-        other.due.total_cmp(&self.due).then(other.order.cmp(&self.order))
+        (other.due, other.order, other.item).cmp(&(self.due, self.order, self.item))
     }
 }
 
@@ -56,28 +66,21 @@ impl PartialOrd for Turn {
     }
 }
 
-impl PartialEq for Turn {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Turn {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn weights_3_to_1_come_out_as_envoy_measured() {
-        let weights = [3.0, 1.0];
-        let mut schedule = Schedule::new(weights);
-        let turns: Vec<_> = (0..12).filter_map(|_| schedule.next(|item| weights[item as usize])).collect();
-        assert_eq!(turns, [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0]);
+        let intervals = [interval(3, 0), interval(1, 0)];
+        let mut schedule = Schedule::new(intervals);
+        let turns: String =
+            (0..40).filter_map(|_| Some(schedule.next(|item| intervals[item as usize])?.to_string())).collect();
+        assert_eq!(turns, "0010001000100010001000100010001000100010");
     }
 
     #[test]
     fn an_empty_schedule_has_no_turn() {
-        assert_eq!(Schedule::new([]).next(|_| 1.0), None);
+        assert_eq!(Schedule::new([]).next(|_| 1), None);
     }
 }

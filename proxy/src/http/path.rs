@@ -19,8 +19,7 @@ pub enum Normalized<'a> {
     Rejected,
 }
 
-/// The path and query of a request as `manager` wants it. A fragment is refused, and so is a path that
-/// leaves the root (`/../x`) when it is normalised.
+/// The path and query of a request as `manager` wants it. A fragment is refused.
 pub fn normalize<'a>(path_and_query: &'a str, manager: &HttpManager) -> Normalized<'a> {
     if path_and_query.contains('#') {
         return Normalized::Rejected;
@@ -78,8 +77,8 @@ fn unescape_slashes(path: &str) -> String {
     unescaped
 }
 
-/// Unreserved characters unescaped, other escapes in upper case, `\` as `/`, dot segments removed. `None`
-/// for a path that is not absolute, leaves the root, or has a broken escape.
+/// Unreserved characters unescaped, `\` as `/`, dot segments removed; the root has no parent. `None` for a
+/// path that is not absolute, or has a broken escape (Envoy lets it pass) or an escaped NUL.
 fn canonical(path: &str) -> Option<Cow<'_, str>> {
     if !path.starts_with('/') {
         return None;
@@ -96,7 +95,7 @@ fn canonical(path: &str) -> Option<Cow<'_, str>> {
         match part {
             "." | ".." => {
                 if part == ".." {
-                    segments.pop()?;
+                    segments.pop();
                 }
                 if last {
                     segments.push("");
@@ -118,8 +117,9 @@ fn unescape_unreserved(path: &str) -> Option<String> {
                 let byte = u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?;
                 chars = chars.as_str()[2..].chars();
                 match char::from(byte) {
+                    '\0' => return None,
                     plain @ ('A'..='Z' | 'a'..='z' | '0'..='9' | '-' | '.' | '_' | '~') => decoded.push(plain),
-                    _ => decoded.push_str(&format!("%{}", digits.to_ascii_uppercase())),
+                    _ => decoded.extend(['%', digits.as_bytes()[0].into(), digits.as_bytes()[1].into()]),
                 }
             }
             '\\' => decoded.push('/'),

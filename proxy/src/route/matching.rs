@@ -117,3 +117,6 @@ fn has_suffix(actual: &str, suffix: &str, ignore_case: bool) -> bool {
 fn bytes_equal(left: &[u8], right: &[u8], ignore_case: bool) -> bool {
     if ignore_case { left.eq_ignore_ascii_case(right) } else { left == right }
 }
+
+#[cfg(test)]
+mod tests;

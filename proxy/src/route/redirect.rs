@@ -33,3 +33,60 @@ fn target(redirect: &Redirect, head: &RequestHead<'_>, matched: &PathMatcher) ->
         (None, None) => format!("{}{query}", head.path()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn redirected(redirect: Redirect, scheme: &str, authority: &str, path_and_query: &str) -> String {
+        let headers = HeaderMap::new();
+        let head = RequestHead { method: "GET", path_and_query, authority, scheme, headers: &headers };
+        location(&redirect, &head, &PathMatcher::Prefix("/prefix".into()))
+    }
+
+    #[test]
+    fn locations_are_envoys() {
+        let with = |set: fn(&mut Redirect)| {
+            let mut redirect = Redirect { status: 301, ..Default::default() };
+            set(&mut redirect);
+            redirect
+        };
+        let path = with(|to| to.path = Some("/new".into()));
+        let https = with(|to| to.scheme = Some("https".into()));
+        let host = with(|to| to.host = Some("b.test".into()));
+        for (redirect, scheme, authority, from, wanted) in [
+            (path.clone(), "http", "a.test", "/path?a=1", "http://a.test/new?a=1"),
+            (path, "https", "a.test", "/path", "https://a.test/new"),
+            (with(|to| to.path = Some("/new?z=1".into())), "http", "a.test", "/pathq?a=1", "http://a.test/new?z=1"),
+            (host.clone(), "http", "a.test", "/host/x?a=1", "http://b.test/host/x?a=1"),
+            (host, "http", "a.test:8080", "/host/x", "http://b.test/host/x"),
+            (https.clone(), "http", "a.test", "/https/x", "https://a.test/https/x"),
+            (https.clone(), "http", "a.test:8080", "/https/x", "https://a.test:8080/https/x"),
+            (https, "http", "a.test:80", "/https/x", "https://a.test/https/x"),
+            (with(|to| to.scheme = Some("ftp".into())), "http", "a.test", "/scheme/x", "ftp://a.test/scheme/x"),
+            (
+                with(|to| to.prefix_rewrite = Some("/pp".into())),
+                "http",
+                "a.test",
+                "/prefix/a/b?c=1",
+                "http://a.test/pp/a/b?c=1",
+            ),
+            (
+                with(|to| {
+                    to.path = Some("/s".into());
+                    to.strip_query = true;
+                }),
+                "http",
+                "a.test",
+                "/strip?a=1",
+                "http://a.test/s",
+            ),
+            (with(|to| to.port = Some(81)), "http", "a.test", "/port/x", "http://a.test:81/port/x"),
+            (with(|to| to.port = Some(80)), "http", "a.test", "/port80/x", "http://a.test:80/port80/x"),
+        ] {
+            assert_eq!(redirected(redirect, scheme, authority, from), wanted);
+        }
+    }
+}

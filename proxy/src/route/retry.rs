@@ -159,3 +159,6 @@ pub fn with_headers(configured: Option<&Arc<RetryPolicy>>, headers: &HeaderMap) 
     }
     (policy.on != RetryOn::default()).then(|| Arc::new(policy))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,3 +50,48 @@ impl Timeouts {
 fn millis(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
     headers.get(name)?.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::snapshot::route::{ClusterChoice, RetryOn};
+
+    fn of(timeout: Option<u64>, per_try: Option<u64>, header: Option<&'static str>) -> Timeouts {
+        let mut forward = Forward::to(ClusterChoice::Single("c".into()));
+        forward.timeout = timeout.map(Duration::from_millis);
+        let mut retry = RetryPolicy::new(RetryOn::default(), 1);
+        retry.per_try_timeout = per_try.map(Duration::from_millis);
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert("x-envoy-upstream-rq-timeout-ms", HeaderValue::from_static(value));
+        }
+        Timeouts::of(&forward, Some(&retry), &headers)
+    }
+
+    #[test]
+    fn the_route_is_bounded_by_15_s_unless_it_says_otherwise() {
+        assert_eq!(of(None, None, None).global, Some(Duration::from_secs(15)));
+        assert_eq!(of(Some(0), None, None).global, None);
+        assert_eq!(of(Some(300), None, Some("200")).global, Some(Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn a_per_try_bound_that_does_not_bind_is_none() {
+        assert_eq!(of(Some(300), Some(300), None).per_try, None);
+        assert_eq!(of(Some(300), Some(200), None).per_try, Some(Duration::from_millis(200)));
+        assert_eq!(of(Some(0), Some(200), None).per_try, Some(Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn the_expected_timeout_shrinks_with_what_is_left_unless_an_attempt_is_bounded() {
+        let ms = Duration::from_millis;
+        assert_eq!(of(None, None, None).expected_ms(Duration::ZERO), Some(15_000));
+        assert_eq!(of(None, None, None).expected_ms(ms(12)), Some(14_988));
+        assert_eq!(of(None, Some(200), None).expected_ms(ms(12)), Some(200));
+        assert_eq!(of(Some(500), Some(200), None).expected_ms(ms(400)), Some(100));
+        assert_eq!(of(Some(500), None, None).expected_ms(ms(600)), Some(1));
+        assert_eq!(of(Some(0), None, None).expected_ms(ms(12)), None);
+    }
+}

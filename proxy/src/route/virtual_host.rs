@@ -31,3 +31,6 @@ pub fn without_port(authority: &str) -> &str {
         _ => authority,
     }
 }
+
+#[cfg(test)]
+mod tests;

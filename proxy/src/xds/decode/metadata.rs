@@ -25,6 +25,17 @@ pub fn provenance(metadata: Option<&Metadata>) -> Option<Provenance> {
     Some(Provenance { file, line: number("line")?, column: number("column").unwrap_or(1) })
 }
 
+/// Faults a `metadata_match` that asks for a subset of endpoints (`envoy.lb`); anything else in it is for
+/// readers.
+pub fn refuse_subset(metadata_match: Option<&Metadata>) -> Result<(), Fault> {
+    match metadata_match {
+        Some(of) if of.filter_metadata.contains_key("envoy.lb") => {
+            Err(Fault::new("metadata_match", "no envoy.lb metadata (subsets are not supported)", "some"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `filter_metadata["envoy.transport_socket_match"]` of an endpoint.
 pub fn transport_socket_match(metadata: Option<&Metadata>) -> Result<BTreeMap<Arc<str>, Arc<str>>, Fault> {
     match metadata.and_then(|metadata| metadata.filter_metadata.get("envoy.transport_socket_match")) {

@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 use super::fault::{Fault, Within, each, fields};
 use super::matcher::header_name;
 use super::value::{inline_bytes, number, optional_duration};
-use super::{mutation, retry};
+use super::{metadata, mutation, retry};
 use crate::snapshot::route::{Action, ClusterChoice, Forward, Redirect, WeightedCluster};
 
 /// Longest body of a direct response; Envoy's default.
@@ -25,16 +25,18 @@ const DIRECT_BODY_BYTES_MAX: usize = 4096;
 pub fn forward(message: &RouteAction) -> Result<Action, Fault> {
     fields!(message => RouteAction {
         used: [cluster_specifier, cluster_not_found_response_code, prefix_rewrite, host_rewrite_specifier,
-               append_x_forwarded_host, timeout, idle_timeout, retry_policy, max_stream_duration, max_grpc_timeout],
+               append_x_forwarded_host, timeout, idle_timeout, retry_policy, max_stream_duration, max_grpc_timeout,
+               metadata_match],
         // Hash policies are read by hash balancers, rate limits by rate limit filters: both are refused
         // where they are configured.
         harmless: [flush_timeout, early_data_policy, hash_policy, rate_limits, include_vh_rate_limits,
                    grpc_timeout_offset, max_internal_redirects],
-        refused: [metadata_match, regex_rewrite, path_rewrite_policy, path_rewrite, retry_policy_typed_config,
+        refused: [regex_rewrite, path_rewrite_policy, path_rewrite, retry_policy_typed_config,
                   request_mirror_policies, priority, cors, upgrade_configs, internal_redirect_policy,
                   internal_redirect_action, hedge_policy],
         refused_on: [],
     });
+    metadata::refuse_subset(message.metadata_match.as_ref())?;
     if let Some(bounds) = &message.max_stream_duration {
         stream_duration(bounds).within("max_stream_duration")?;
     }
@@ -113,11 +115,12 @@ fn weighted(split: &ProtoWeightedCluster) -> Result<ClusterChoice, Fault> {
 fn arm(message: &ClusterWeight) -> Result<WeightedCluster, Fault> {
     fields!(message => ClusterWeight {
         used: [name, weight, request_headers_to_add, request_headers_to_remove, response_headers_to_add,
-               response_headers_to_remove],
+               response_headers_to_remove, metadata_match],
         harmless: [],
-        refused: [cluster_header, metadata_match, typed_per_filter_config, host_rewrite_specifier],
+        refused: [cluster_header, typed_per_filter_config, host_rewrite_specifier],
         refused_on: [],
     });
+    metadata::refuse_subset(message.metadata_match.as_ref())?;
     if message.name.is_empty() {
         return Err(Fault::new("name", "a name", "nothing"));
     }
@@ -130,7 +133,7 @@ fn arm(message: &ClusterWeight) -> Result<WeightedCluster, Fault> {
             &message.response_headers_to_add,
             &message.response_headers_to_remove,
         )?,
-        provenance: None,
+        provenance: metadata::provenance(message.metadata_match.as_ref()),
     })
 }
 

@@ -9,22 +9,24 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 
 use super::fault::{Fault, Within, each, fields};
+use super::metadata;
 use super::value::{number, optional_duration};
 use crate::snapshot::listener::TcpProxy;
 
 /// A TCP proxy.
 pub fn decode(message: &ProtoTcpProxy) -> Result<TcpProxy, Fault> {
     fields!(message => ProtoTcpProxy {
-        used: [stat_prefix, cluster_specifier, idle_timeout, max_connect_attempts],
+        used: [stat_prefix, cluster_specifier, idle_timeout, max_connect_attempts, metadata_match],
         // Hash policies are read by hash balancers, which are refused.
         harmless: [access_log, access_log_flush_interval, flush_access_log_on_connected, access_log_options,
                    hash_policy, proxy_protocol_tlv_merge_policy, check_drain_close],
-        refused: [on_demand, metadata_match, downstream_idle_timeout, upstream_idle_timeout, backoff_options,
+        refused: [on_demand, downstream_idle_timeout, upstream_idle_timeout, backoff_options,
                   tunneling_config, max_downstream_connection_duration,
                   max_downstream_connection_duration_jitter_percentage, proxy_protocol_tlvs, upstream_connect_mode,
                   max_early_data_bytes],
         refused_on: [],
     });
+    metadata::refuse_subset(message.metadata_match.as_ref())?;
     let clusters = match &message.cluster_specifier {
         Some(ClusterSpecifier::Cluster(name)) if !name.is_empty() => vec![(Arc::from(name.as_str()), 1)],
         Some(ClusterSpecifier::WeightedClusters(split)) => weighted(split).within("weighted_clusters")?,
@@ -41,11 +43,12 @@ pub fn decode(message: &ProtoTcpProxy) -> Result<TcpProxy, Fault> {
 fn weighted(split: &WeightedCluster) -> Result<Vec<(Arc<str>, u32)>, Fault> {
     let arms: Vec<(Arc<str>, u32)> = each("clusters", &split.clusters, |arm| {
         fields!(arm => ClusterWeight {
-            used: [name, weight],
+            used: [name, weight, metadata_match],
             harmless: [],
-            refused: [metadata_match],
+            refused: [],
             refused_on: [],
         });
+        metadata::refuse_subset(arm.metadata_match.as_ref())?;
         Ok((Arc::from(arm.name.as_str()), arm.weight))
     })?;
     match arms.iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>() {

@@ -132,7 +132,11 @@ fn check_text(check: &CheckResult) -> String {
         (CheckVerdict::Pass, "split") => {
             format!("split   {}  want {}  allowed {}{power}", check.observed, check.expected, check.allowed)
         }
-        (CheckVerdict::Pass, "never") => format!("{}{power}", check.observed),
+        (CheckVerdict::Pass, "never") => {
+            let what = check.summary.trim_start_matches("never").trim_start();
+            let gap = if what.is_empty() { "" } else { "  " };
+            format!("{what}{gap}{}{power}", check.observed)
+        }
         (CheckVerdict::Pass, _) => format!("{}{power}", check.summary),
         (CheckVerdict::NotJudged, _) => format!("{}  not judged: {}", check.summary, check.message),
         (CheckVerdict::Inconclusive, kind) => format!("{kind}   inconclusive: {}", check.message),

@@ -38,7 +38,7 @@ fn never() -> CheckResult {
         observed: "0 of 2000".to_owned(),
         expected: "none".to_owned(),
         power: Some("a 0.23% leak would show".to_owned()),
-        ..check("never", "service-python -> service-go", "none")
+        ..check("never", "service-python -> service-go", "never status 5xx")
     }
 }
 

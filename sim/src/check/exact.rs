@@ -118,15 +118,27 @@ fn every<'a>(
     }
 }
 
-/// Every connection that was opened has this mode; requests that opened none are left out.
+/// Every connection that was opened has this mode.
 fn tls(mode: TlsMode, hops: Vec<&Hop>) -> Finding<'_> {
+    let show = |hop: &Hop| hop.tls.as_ref().map(|tls| TlsMode::of(tls).to_string()).unwrap_or_default();
+    let right = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| mode.is(tls));
+    every_connection(mode.to_string(), &mode.to_string(), hops, show, right)
+}
+
+/// Like [`every`], of the hops that opened a connection; the others are left out.
+fn every_connection<'a>(
+    summary: String,
+    wanted: &str,
+    hops: Vec<&'a Hop>,
+    show: impl Fn(&Hop) -> String,
+    right: impl Fn(&Hop) -> bool,
+) -> Finding<'a> {
     let connected: Vec<&Hop> = hops.iter().copied().filter(|hop| hop.tls.is_some()).collect();
     if connected.is_empty() && !hops.is_empty() {
         let why = format!("none of {} requests opened a connection", hops.len());
-        return Finding { evidence: hops, ..Finding::inconclusive(mode.to_string(), why) };
+        return Finding { evidence: hops, ..Finding::inconclusive(summary, why) };
     }
-    let show = |hop: &Hop| hop.tls.as_ref().map(|tls| TlsMode::of(tls).to_string()).unwrap_or_default();
-    every(mode.to_string(), &mode.to_string(), connected, show, |hop| hop.tls.as_ref().is_some_and(|tls| mode.is(tls)))
+    every(summary, wanted, connected, show, right)
 }
 
 /// Every connection's caller proved this identity to its destination.
@@ -135,9 +147,8 @@ fn peer<'a>(identity: &str, hops: Vec<&'a Hop>) -> Finding<'a> {
         Some(Tls::Mutual { caller, .. }) => caller.as_ref().map(|own| own.to_string()),
         _ => None,
     };
-    let connected: Vec<&'a Hop> = hops.iter().copied().filter(|hop| hop.tls.is_some()).collect();
     let show = |hop: &Hop| caller(hop).unwrap_or_else(|| "no identity".to_owned());
-    every(format!("peer {identity}"), identity, connected, show, |hop| caller(hop).as_deref() == Some(identity))
+    every_connection(format!("peer {identity}"), identity, hops, show, |hop| caller(hop).as_deref() == Some(identity))
 }
 
 fn latency(quantile: Quantile, bound: Bound, hops: Vec<&Hop>) -> Finding<'_> {

@@ -3,7 +3,9 @@
 use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Note, Snippet};
 
 use super::demand::{Check, Demand};
-use super::explain::{self, Sources};
+use super::explain;
+use super::reason::is_default_route;
+use super::sources::Sources;
 use super::{exact, never, split};
 use crate::observe::{Hop, ObservationLog};
 
@@ -65,11 +67,32 @@ impl Finding<'_> {
 pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sources) -> Vec<Judgement> {
     let tests: usize = checks.iter().map(statistical_tests).sum();
     let share = alpha / tests.max(1) as f64;
+    let mut told: Vec<Told> = Vec::new();
     let judge_one = |check| {
         let finding = find(check, log, share);
-        Judgement { diagnostic: diagnose(check, &finding, log, sources), result: result(check, finding) }
+        let diagnostic = diagnose(check, &finding, log, sources).map(|found| tell_once(check, found, &mut told));
+        Judgement { diagnostic, result: result(check, finding) }
     };
     checks.iter().map(judge_one).collect()
+}
+
+/// An explanation that was given, and the line of the check it was given for.
+type Told = (Vec<Note>, u32);
+
+/// An explanation that was given for one check is referred to by the others.
+fn tell_once(check: &Check, mut found: Diagnostic, told: &mut Vec<Told>) -> Diagnostic {
+    if found.related.is_empty() {
+        return found;
+    }
+    match told.iter().find(|(notes, _)| *notes == found.related) {
+        Some((_, line)) => {
+            let message = format!("for the same reason as the check in line {line}");
+            found.related = vec![Note { message, place: None, snippet: None }];
+            found.help = None;
+        }
+        None => told.push((found.related.clone(), check.asked_at.line)),
+    }
+    found
 }
 
 /// How many tests share the budget of false failures for this check.
@@ -123,7 +146,7 @@ fn diagnose(check: &Check, finding: &Finding<'_>, log: &ObservationLog, sources:
         explain::notes(&finding.evidence, sources)
     };
     found.help = explain::help(&finding.evidence);
-    if let Some(remark) = default_route_remark(check, finding) {
+    if let Some(remark) = default_route_remark(check, finding, sources) {
         found.related.push(remark);
     }
     Some(found)
@@ -138,8 +161,8 @@ fn headline(check: &Check, finding: &Finding<'_>) -> String {
 }
 
 /// A split that the default route made is explained by the endpoints it balances over.
-fn default_route_remark(check: &Check, finding: &Finding<'_>) -> Option<Note> {
-    let by_default = finding.evidence.iter().all(|hop| hop.decision.is_default_route() && hop.arm().is_some());
+fn default_route_remark(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Option<Note> {
+    let by_default = finding.evidence.iter().all(|hop| is_default_route(hop, sources) && hop.arm().is_some());
     let is_split = matches!(check.demand, Demand::Split(_)) && !finding.evidence.is_empty();
     (is_split && by_default).then(|| Note {
         message: "the default route balances over all endpoints of the service".to_owned(),
@@ -178,11 +201,13 @@ mod tests {
         "    - route:\n        - destination:\n            host: service-go\n          weight: 70\n",
         "        - destination:\n            host: service-go\n          weight: 30\n"
     );
+    const SERVICE: &str = "apiVersion: v1\nkind: Service\nspec: {}\n";
     const SCENARIO: &str = "expect:\n  - edge: service-node -> service-go\n    split: {v1: 70, v2: 30}\n";
 
     fn sources() -> Sources {
         let mut sources = Sources::default();
         sources.insert("canary.yaml", MANIFEST);
+        sources.insert("service.yaml", SERVICE);
         sources.insert("scenario.yaml", SCENARIO);
         sources
     }
@@ -233,7 +258,7 @@ mod tests {
             let cluster = Some("outbound|80||service-go.default.svc.cluster.local".into());
             hop.decision = Decision {
                 route: Some("default".into()),
-                route_from: None,
+                route_from: Some(crate::observe::Place { file: "service.yaml".into(), line: 3, column: 1 }),
                 arm_from: None,
                 cluster,
                 ..hop.decision.clone()

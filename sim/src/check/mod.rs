@@ -11,7 +11,8 @@
 //! - [`judge`]: every check of a run, and its budget of false failures
 //! - [`split`], [`exact`], [`never`]: the kinds of checks
 //! - [`binomial`]: the statistics
-//! - [`explain`]: why it came out so, and which line decided
+//! - [`explain`], [`reason`]: why it came out so, and which line decided
+//! - [`sources`]: the text of the files that messages point into
 
 pub mod amount;
 pub mod binomial;
@@ -20,6 +21,8 @@ mod exact;
 pub mod explain;
 pub mod judge;
 mod never;
+mod reason;
+pub mod sources;
 mod split;
 
 #[cfg(test)]
@@ -27,5 +30,5 @@ mod sample;
 
 pub use amount::{Amount, Quantity};
 pub use demand::{Arm, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
-pub use explain::Sources;
 pub use judge::{Judgement, judge};
+pub use sources::Sources;

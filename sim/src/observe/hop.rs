@@ -85,7 +85,7 @@ pub struct Decision {
     pub virtual_host: Option<Arc<str>>,
     /// Line that brought the virtual host.
     pub virtual_host_from: Option<Place>,
-    /// Route; `default` is the control plane's own, made where no VirtualService applies.
+    /// Route; Istio calls one that was given no name `default`.
     pub route: Option<Arc<str>>,
     /// Line that brought the route.
     pub route_from: Option<Place>,
@@ -102,11 +102,6 @@ impl Decision {
     pub fn place(&self) -> Option<&Place> {
         let route_from = self.arm_from.as_ref().or(self.route_from.as_ref());
         route_from.or(self.virtual_host_from.as_ref()).or(self.cluster_from.as_ref())
-    }
-
-    /// Whether the control plane's own route decided, because no VirtualService applied.
-    pub fn is_default_route(&self) -> bool {
-        self.cluster.is_some() && (self.route.as_deref() == Some("default") || self.route_from.is_none())
     }
 
     /// Subset and host of the chosen cluster; the subset is empty where the cluster is the whole service.

@@ -260,7 +260,7 @@ fn walk(world: &mut World, steps: &[Step]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_route_leads_nowhere_whatever_is_refused(mode in mode(), first in plan(), steps in steps(true)) {

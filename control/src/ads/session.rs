@@ -151,7 +151,7 @@ impl Session {
         if stale {
             return Ok(Outcome::Stale);
         }
-        Ok(answer(subscription, &ask.nonce, ask.error))
+        Ok(answer(subscription, self.target.of(ask.kind), &ask.nonce, ask.error))
     }
 
     fn check_size(&self, ask: &Ask) -> Result<(), TooManyNames> {
@@ -236,8 +236,7 @@ impl Session {
             (Mode::StateOfTheWorld, ResourceType::Listener) => subscription.wanted(target),
             (Mode::StateOfTheWorld, ResourceType::Cluster) => {
                 let mut whole = subscription.wanted(target);
-                let gone = subscription.gone(target);
-                whole.extend(gone.iter().filter_map(|name| subscription.sent.get(name).cloned().flatten()));
+                whole.extend(subscription.leftover(target).cloned());
                 whole
             }
             _ => changed.into_iter().cloned().collect(),
@@ -329,14 +328,19 @@ fn change(subscription: &mut Subscription, kind: ResourceType, change: Change, f
     subscription.forget_unwanted();
 }
 
-fn answer(subscription: &mut Subscription, nonce: &str, error: Option<String>) -> Outcome {
+fn answer(
+    subscription: &mut Subscription,
+    target: &BTreeMap<Arc<str>, Resource>,
+    nonce: &str,
+    error: Option<String>,
+) -> Outcome {
     match subscription.in_flight.take_if(|push| push.nonce == nonce) {
         None => Outcome::Subscribed,
         Some(push) => match error {
             None => Outcome::Acked(push.version),
             Some(error) => {
                 let version = push.version.clone();
-                subscription.undo(push);
+                subscription.undo(push, target);
                 Outcome::Nacked(version, error)
             }
         },

@@ -54,12 +54,15 @@ impl Subscription {
         self.names.iter().filter_map(|name| target.get(name.as_str())).filter(differs).collect()
     }
 
-    /// Names that the proxy was sent and that are gone from `target`.
+    /// What the proxy was sent and that is gone from `target`.
+    pub(super) fn leftover(&self, target: &BTreeMap<Arc<str>, Resource>) -> impl Iterator<Item = &Resource> {
+        self.sent.values().flatten().filter(|sent| !target.contains_key(&sent.name))
+    }
+
+    /// Names of what is left over and that the proxy has not refused to give up.
     pub(super) fn gone(&self, target: &BTreeMap<Arc<str>, Resource>) -> Vec<Arc<str>> {
-        let is_gone = |(name, sent): &(&Arc<str>, &Option<Resource>)| {
-            sent.is_some() && !target.contains_key(*name) && !self.refused.contains_key(*name)
-        };
-        self.sent.iter().filter(is_gone).map(|(name, _)| name.clone()).collect()
+        let names = self.leftover(target).map(|sent| &sent.name);
+        names.filter(|name| !self.refused.contains_key(*name)).cloned().collect()
     }
 
     /// Names asked for that `target` lacks and whose absence the proxy was not told.
@@ -116,8 +119,8 @@ impl Subscription {
         before
     }
 
-    /// Goes back to what was before a refused push.
-    pub(super) fn undo(&mut self, push: InFlight) {
+    /// Goes back to what was before a refused push; what `target` still means of it counts as refused.
+    pub(super) fn undo(&mut self, push: InFlight, target: &BTreeMap<Arc<str>, Resource>) {
         for (name, before) in push.before {
             if !self.wants(&name) {
                 continue;
@@ -126,11 +129,9 @@ impl Subscription {
                 Some(old) => self.sent.insert(name.clone(), old),
                 None => self.sent.remove(&name),
             };
-            // Nothing was told if the proxy has asked for it anew meanwhile.
-            if let Some(told) = told {
-                self.refused.insert(name, told.map(|resource| resource.version));
-            } else {
-                self.refused.insert(name, None);
+            let refused = told.flatten().map(|resource| resource.version);
+            if target.get(&name).map(|resource| &resource.version) == refused.as_ref() {
+                self.refused.insert(name, refused);
             }
         }
     }

@@ -21,7 +21,32 @@ fn says_something(line: &str) -> bool {
 }
 
 fn text(message: &impl std::fmt::Debug) -> String {
-    format!("{message:#?}").lines().filter(|line| says_something(line)).map(|line| format!("{line}\n")).collect()
+    let text = format!("{message:#?}");
+    let lines: Vec<&str> = text.lines().filter(|line| says_something(line)).collect();
+    sorted_fields(&lines).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The lines with the entries of each `fields: {` in the order of their keys: what was packed and opened
+/// again has them in any order.
+fn sorted_fields<'t>(lines: &[&'t str]) -> Vec<&'t str> {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let mut sorted = Vec::new();
+    let mut rest = lines;
+    while let Some((line, below)) = rest.split_first() {
+        sorted.push(*line);
+        rest = below;
+        if line.trim_start().starts_with("fields: {") && line.ends_with('{') {
+            let end = below.iter().position(|other| depth(other) <= depth(line)).unwrap_or(below.len());
+            let starts = |index: &usize| depth(below[*index]) == depth(line) + 4 && below[*index].ends_with('{');
+            let mut bounds: Vec<usize> = (0..end).filter(starts).collect();
+            bounds.push(end);
+            let mut entries: Vec<_> = bounds.windows(2).map(|pair| sorted_fields(&below[pair[0]..pair[1]])).collect();
+            entries.sort();
+            sorted.extend(entries.into_iter().flatten());
+            rest = &below[end..];
+        }
+    }
+    sorted
 }
 
 fn opened<M: Message + Name + Default>(any: &Any) -> Option<M> {

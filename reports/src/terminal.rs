@@ -21,8 +21,10 @@ pub enum Detail {
     Verbose,
 }
 
-/// The column at which seed and simulated time begin, when the name leaves room.
+/// The column at which seed and simulated time begin, when no name needs more.
 const HEADER_COLUMN: usize = 62;
+/// The farthest column they move to for the sake of longer names.
+const HEADER_COLUMN_MAX: usize = 100;
 /// Widest edge that still lines up with the others.
 const EDGE_WIDTH_MAX: usize = 44;
 
@@ -30,12 +32,13 @@ const EDGE_WIDTH_MAX: usize = 44;
 pub fn render(report: &RunReport, detail: Detail, paint: Paint, exit: u8) -> String {
     let mut out = String::new();
     let alone = report.scenarios.len() == 1;
+    let column = header_column(&report.scenarios);
     for scenario in &report.scenarios {
         let passed = scenario.verdict == ScenarioVerdict::Pass;
         match detail {
             Detail::Quiet if passed => {}
-            Detail::Normal if passed && !alone => one_line(&mut out, scenario, paint),
-            _ => full(&mut out, scenario, paint),
+            Detail::Normal if passed && !alone => one_line(&mut out, scenario, column, paint),
+            _ => full(&mut out, scenario, column, paint),
         }
     }
     out.push_str(&total(report, paint, exit));
@@ -55,7 +58,7 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn header(scenario: &ScenarioResult, mark: &str, remark: &str) -> String {
+fn header(scenario: &ScenarioResult, mark: &str, remark: &str, column: usize) -> String {
     let left = format!("{mark} {}  {}{remark}", file_name(&scenario.file), scenario.name);
     if scenario.decisions_hash.is_none() {
         return left;
@@ -64,18 +67,32 @@ fn header(scenario: &ScenarioResult, mark: &str, remark: &str) -> String {
     if let Some(elapsed) = &scenario.elapsed {
         right.push_str(&format!(" in {elapsed}"));
     }
-    let gap = HEADER_COLUMN.saturating_sub(left.chars().count()).max(3);
+    let gap = column.saturating_sub(left.chars().count()).max(3);
     format!("{left}{}{right}", " ".repeat(gap))
 }
 
-fn one_line(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
-    let remark = format!("  ({})", plural(scenario.checks.len(), "check"));
-    line(out, &header(scenario, &format!(" {}", paint.ink(Ink::Green, "✓")), &remark));
+/// Where seed and simulated time begin in a list of scenarios.
+fn header_column(scenarios: &[ScenarioResult]) -> usize {
+    let left = |scenario: &ScenarioResult| {
+        let name = format!(" ✓ {}  {}{}   ", file_name(&scenario.file), scenario.name, remark(scenario));
+        name.chars().count()
+    };
+    let widest = if scenarios.len() > 1 { scenarios.iter().map(left).max() } else { None };
+    widest.unwrap_or(0).clamp(HEADER_COLUMN, HEADER_COLUMN_MAX)
+}
+
+fn remark(scenario: &ScenarioResult) -> String {
+    format!("  ({})", plural(scenario.checks.len(), "check"))
+}
+
+fn one_line(out: &mut String, scenario: &ScenarioResult, column: usize, paint: Paint) {
+    let text = header(scenario, " ✓", &remark(scenario), column);
+    line(out, &text.replacen('✓', &paint.ink(Ink::Green, "✓"), 1));
     warnings(out, scenario, paint);
 }
 
-fn full(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
-    line(out, &header(scenario, "", ""));
+fn full(out: &mut String, scenario: &ScenarioResult, column: usize, paint: Paint) {
+    line(out, &header(scenario, "", "", column));
     let failed = scenario.verdict != ScenarioVerdict::Pass;
     if !failed {
         for flow in &scenario.flow {
@@ -132,7 +149,7 @@ fn check_text(check: &CheckResult) -> String {
         (CheckVerdict::Pass, "split") => {
             format!("split   {}  want {}  allowed {}{power}", check.observed, check.expected, check.allowed)
         }
-        (CheckVerdict::Pass, "never") => {
+        (CheckVerdict::Pass | CheckVerdict::Fail, "never") => {
             let what = check.summary.trim_start_matches("never").trim_start();
             let gap = if what.is_empty() { "" } else { "  " };
             format!("{what}{gap}{}{power}", check.observed)

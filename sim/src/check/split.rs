@@ -156,7 +156,8 @@ fn failure(arms: &[Arm], counts: &Counts<'_>, tested: &[Tested<'_>], n: u64) -> 
         return format!("none of the {n} requests on {{edge}} reached a pod");
     }
     let shares = |of: &mut dyn Iterator<Item = f64>| {
-        of.map(|share| format!("{share:.1}").trim_end_matches(".0").to_owned()).collect::<Vec<_>>().join("/")
+        let text = |share: f64| format!("{share:.2}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        of.map(text).collect::<Vec<_>>().join("/")
     };
     let got = shares(&mut counts.values().map(|count| *count as f64 * 100.0 / n as f64));
     let named = counts.keys().copied().collect::<Vec<_>>().join("/");
@@ -281,7 +282,7 @@ mod tests {
     fn a_failure_names_shares_and_chance() {
         let hops = hops_to(&[("v1", 1003), ("v2", 997)]);
         let finding = judge(&arms(CANARY), hops.iter().collect(), 1e-6);
-        assert_eq!(finding.message, "traffic split on {edge} is 50.1/49.9 (v1/v2), not 70/30; p = 1e-76");
+        assert_eq!(finding.message, "traffic split on {edge} is 50.15/49.85 (v1/v2), not 70/30; p = 1e-76");
         assert_eq!(finding.label, "got v1 1003, v2 997 of 2000 decisions");
     }
 }

@@ -245,7 +245,7 @@ async fn a_refusal_is_known_and_stops_the_push() {
     let clusters = stream.next(Cluster).await;
     stream.answer(&clusters, Vec::new(), Some("no such thing")).await;
     stream.ask(Listener, Vec::new()).await;
-    while host.control.status()[0].types.get(&Listener).is_none() {
+    while !host.control.status()[0].types.contains_key(&Listener) {
         tokio::task::yield_now().await;
     }
     let status = host.control.status().remove(0);

@@ -1,6 +1,5 @@
 //! `Cluster`.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,7 +189,7 @@ fn breakers(message: &CircuitBreakers) -> Result<Breakers, Fault> {
 /// What the cluster's options say of HTTP: its extension options, else the deprecated fields.
 fn upstream(message: &ProtoCluster) -> Result<Upstream, Fault> {
     let field = "typed_extension_protocol_options";
-    if let Some(options) = extension_options(&message.typed_extension_protocol_options).within(field)? {
+    if let Some(options) = extension_options(message).within(field)? {
         let options = parse(options, protocol::UPSTREAM_OPTIONS).within(field)?;
         return protocol::upstream(&options).within(field);
     }
@@ -210,7 +209,8 @@ fn upstream(message: &ProtoCluster) -> Result<Upstream, Fault> {
     Ok(upstream)
 }
 
-fn extension_options(options: &HashMap<String, Any>) -> Result<Option<&Any>, Fault> {
+fn extension_options(message: &ProtoCluster) -> Result<Option<&Any>, Fault> {
+    let options = &message.typed_extension_protocol_options;
     // The smallest unknown key, so that the message is the same every time.
     if let Some(key) = options.keys().filter(|key| *key != protocol::UPSTREAM_OPTIONS).min() {
         let kind = options.get(key).map(type_name).unwrap_or_default();

@@ -173,3 +173,24 @@ fn a_caller_that_nobody_is_and_a_manifest_in_error_are_told() {
     let nobody = scenario("v1", "", "{request: GET service-go/env, from: service-rust, count: 1}");
     assert!(matches!(tank::run(&nobody, 1), Err(RunError::Scenario(_))));
 }
+
+/// What httpbin is sent by a caller in the mesh, with what differs between requests left out.
+fn headers_at_httpbin(compat: &str) -> String {
+    let ran = run(&scenario(compat, "", "{request: GET httpbin:8000/headers, from: sleep, count: 1}"), 1);
+    let call = ran.log.calls().next().expect("a call");
+    let body = call.body.replace(&*call.request, "(the request's id)");
+    match body.split_once("Hash=") {
+        Some((before, after)) => format!("{before}Hash=(of the certificate){}", &after[64..]),
+        None => body,
+    }
+}
+
+#[test]
+fn an_app_sees_what_the_sidecars_add_today() {
+    insta::assert_snapshot!(headers_at_httpbin("v1"));
+}
+
+#[test]
+fn an_app_sees_what_the_sidecars_add_in_the_book() {
+    insta::assert_snapshot!(headers_at_httpbin("1.0"));
+}

@@ -70,3 +70,43 @@ fn two_thousand_calls_go_through_the_books_app_and_repeat_to_the_packet() {
     let (other, packets_other, _) = run(2, 2000);
     assert_ne!((times(&sent), packets), (times(&other), packets_other));
 }
+
+#[test]
+fn a_crashed_program_leaves_its_service_and_comes_back_at_the_same_address() {
+    let mut cast = Cast::mesh().with_istio_lab();
+    cast.without_sidecars();
+    let cast = Arc::new(cast);
+    let mut tank = Tank::new(TankConfig::default());
+    let roster = Roster::admit(&cast, &mut tank);
+    let (before, sent) = tank.run(|tank| async move {
+        let kubelet = Kubelet::new(tank.clone(), cast.clone(), roster.clone(), Delays::default(), Arc::new(|_| ()));
+        kubelet.start_programs().await.expect("free ports");
+        let all: Vec<_> = cast.pods.iter().map(|pod| pod.ip).collect();
+        kubelet.report(&all, true).await;
+        let place = |name: &str| cast.pods.iter().position(|pod| pod.name == name).expect("a pod");
+        let platform = tank.app_platform(roster.pod(place("sleep-0")));
+        // A connection per request, as kube-proxy picks when a connection is opened.
+        let mut closing = plan(400);
+        closing.call = Call::get(Target::new("service-go", "/env")).header("connection", "close");
+        let caller = Browser::new(platform.clone(), "service-go", 80);
+        let (start, entropy, crashing) = (tank.now(), tank.entropy(), kubelet.clone());
+        let go_v1 = place("service-go-v1-0");
+        let clock = tank.clock();
+        platform.spawn.go(async move {
+            clock.sleep(Duration::from_secs(1)).await;
+            crashing.crash(go_v1).await.expect("the port is free again");
+        });
+        (start, drive(Arc::new(closing), vec![caller], &entropy, start).await)
+    });
+    // Crash at 1 s; the probe misses it at 1.1 s, endpoints change at 1.15 s; restart at 2 s; back at 2.15 s.
+    let during = |from: u64, to: u64| {
+        let window = Duration::from_millis(from)..Duration::from_millis(to);
+        sent.iter().filter(move |one| window.contains(&(one.at - before)))
+    };
+    let v1 = |one: &&Sent| one.result.as_ref().is_ok_and(|reply| reply.body.ends_with(b"v1\"}"));
+    assert!(during(0, 990).all(|one| one.result.is_ok()) && during(0, 990).filter(v1).count() > 10);
+    let refused = during(1010, 1140).filter(|one| one.result.is_err()).count();
+    assert!(refused > 0, "kube-proxy still sends callers to the dead process");
+    assert!(during(1160, 2140).all(|one| one.result.is_ok()) && during(1160, 2140).filter(v1).count() == 0);
+    assert!(during(2160, 4000).all(|one| one.result.is_ok()) && during(2160, 4000).filter(v1).count() > 10);
+}

@@ -154,7 +154,7 @@ async fn inject(tank: &TankHandle, pods: &[PodId], addrs: &[SocketAddr], broken:
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_faults_break_no_law(

@@ -11,7 +11,7 @@ use super::flow::{Dir, Flow};
 use super::link::LinkId;
 use super::pod::PodId;
 use super::slab::{Key, Slab};
-use super::trace::{tcp, v4};
+use super::trace::{tcp, tcp_mut, v4};
 
 /// A TCP connection between two pods, from its SYN until both ends have closed it.
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(super) struct Conn {
     pub(super) fin: [bool; 2],
     /// Sequence and acknowledgement number of the SYN-ACK.
     pub(super) syn_ack: Option<(u32, u32)>,
+    /// The client has the SYN-ACK.
+    pub(super) answered: bool,
     /// The server has the handshake's last ACK.
     pub(super) established: bool,
     /// The SYN has reached the server's kernel.
@@ -84,7 +86,23 @@ impl Conn {
             return;
         }
         self.established |= dir == Dir::Request;
+        self.answered |= dir == Dir::Response;
         self.acked[dir.back() as usize] = Some(segment.ack);
+    }
+
+    /// The client's SYN once more, with the connection as it was when that was first sent. The kernel sends
+    /// it only once.
+    pub(super) fn start_over(&mut self) -> Packet {
+        self.reached = false;
+        self.gone = [false; 2];
+        self.closed[Dir::Response as usize] = false;
+        self.syn_ack = None;
+        self.flows = [Flow::default(), Flow::default()];
+        let mut syn = forge(self.client, self.dst, Some((self.sent[Dir::Request as usize].wrapping_sub(1), 0)));
+        if let Some(segment) = tcp_mut(&mut syn) {
+            segment.flags = TcpFlags { syn: true, ..TcpFlags::default() };
+        }
+        syn
     }
 
     /// Notes what a segment sent in `dir` says about the life of the connection.

@@ -123,7 +123,7 @@ impl Core {
                 self.deliver_due(at);
             }
             // tokio adds whole milliseconds to the clock, so it must stand on one for timers to be true.
-            _ if now % MILLISECOND != 0 => advance(MILLISECOND - now % MILLISECOND),
+            _ if !now.is_multiple_of(MILLISECOND) => advance(MILLISECOND - now % MILLISECOND),
             Some(at) => self.arm(at - at % MILLISECOND),
             None => {}
         }

@@ -10,7 +10,8 @@
 //! - `net`: listening, connecting, resolving; `socket`: open sockets
 //! - `nat`: traffic capture, Service addresses, listening ports
 //! - `core`: the step that moves the world on; `heap`: what happens next
-//! - `transit`: a packet's way; `conn`: the connection it belongs to; `flow`: order and loss; `link`: time
+//! - `transit`: a packet's way; `conn`: the connection it belongs to; `flow`: order and loss; `link`: time;
+//!   `recovery`: retransmission, and connections that lose an end
 //! - `fault`: partitions, kills, power; `trace`: counts and the hash of all packets
 //! - `slab`: the tables behind it
 
@@ -27,6 +28,7 @@ mod link;
 mod nat;
 mod net;
 mod pod;
+mod recovery;
 mod slab;
 mod socket;
 mod tank;

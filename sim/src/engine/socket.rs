@@ -13,6 +13,7 @@ use turmoil_net::shim::tokio::net::{TcpListener, TcpStream};
 
 use super::conn::{Tuple, forge};
 use super::core::{Core, Shared};
+use super::flow::Dir;
 use super::pod::{PodId, Process};
 use super::slab::Key;
 
@@ -155,22 +156,30 @@ impl Core {
             return forget(socket.io);
         }
         self.dirty = true;
-        match socket.io {
-            SocketIo::Listener(_) => self.ports.remove(pod, key),
+        let half_dead = match socket.io {
+            SocketIo::Listener(_) => {
+                self.ports.remove(pod, key);
+                None
+            }
             SocketIo::Stream { peer, .. } => self.close_stream(pod, socket.local, peer, !socket.ahead.is_empty()),
-        }
+        };
         self.enter(pod);
         drop(socket.io);
+        if let Some((conn, peer)) = half_dead {
+            self.lose_end(conn, peer);
+        }
     }
 
     /// Does what the kernel does not when a connection is closed: `unread` bytes make Linux reset it, and
-    /// so do bytes that come later.
-    fn close_stream(&mut self, pod: PodId, local: SocketAddr, peer: SocketAddr, unread: bool) {
-        if let Some((conn, dir)) = self.conns.find(Tuple::new(local, peer))
-            && let Some(conn) = self.conns.get_mut(conn)
+    /// so do bytes that come later. Returns the connection and its peer's end when that is gone already.
+    fn close_stream(&mut self, pod: PodId, local: SocketAddr, peer: SocketAddr, unread: bool) -> Option<(Key, Dir)> {
+        let mut half_dead = None;
+        if let Some((key, dir)) = self.conns.find(Tuple::new(local, peer))
+            && let Some(conn) = self.conns.get_mut(key)
         {
             conn.closed[dir as usize] = true;
             conn.sockets[dir as usize] = None;
+            half_dead = conn.gone[dir.back() as usize].then_some((key, dir.back()));
         }
         self.local_dials.remove(&(pod, local.port()));
         let own = IpAddr::V4(self.pod(pod).ip);
@@ -179,6 +188,7 @@ impl Core {
             self.send(forge(local, peer, None), now);
             self.hand_over(forge(peer, local, None));
         }
+        half_dead
     }
 
     /// Closes every socket of a process.

@@ -36,6 +36,11 @@ impl Activity {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether nothing is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.active.load(Ordering::Relaxed) == 0
+    }
+
     /// Something moved now.
     pub(crate) fn touch(&self) {
         self.idle_since.store(nanos(self.clock.now()), Ordering::Relaxed);

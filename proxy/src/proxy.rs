@@ -37,11 +37,7 @@ impl Proxy {
     /// Starts a proxy that is configured, and given its certificate, as `bootstrap` says.
     ///
     /// Errs when the roots of the certificate authority do not parse.
-    pub fn start(
-        platform: Platform,
-        bootstrap: Bootstrap,
-        recorder: Arc<dyn Recorder>,
-    ) -> Result<Self, IdentityError> {
+    pub fn start(platform: Platform, bootstrap: Bootstrap, recorder: Arc<dyn Recorder>) -> Result<Self, IdentityError> {
         let (store, tls) = (Store::new(), Tls::new(&platform));
         let identity = match &bootstrap.ca {
             Some(ca) => Some(Identity::new(platform.clone(), ca.clone(), &bootstrap.limits, tls.clone())?),
@@ -104,7 +100,8 @@ impl Proxy {
         self.listening.borrow().clone().unwrap_or_default()
     }
 
-    /// Waits until the configuration in force has been applied to the sockets once.
+    /// Waits until a configuration has been applied to the sockets: the first that the xDS server sent, or
+    /// the one that the proxy was started with.
     pub async fn ready(&self) {
         let mut listening = self.listening.clone();
         let _ended = listening.wait_for(Option::is_some).await;

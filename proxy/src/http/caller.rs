@@ -1,8 +1,10 @@
 //! The downstream side of one HTTP connection, and the answers it gets.
 
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use wavetank_platform::BoxFuture;
@@ -38,6 +40,8 @@ pub(crate) struct Caller {
     pub(crate) activity: Arc<Activity>,
     /// When to leave.
     pub(crate) draining: Draining,
+    /// A request of an older HTTP came, which is refused.
+    pub(crate) low_version: AtomicBool,
     /// Runs on the connection once it speaks another protocol.
     pub(crate) tunnel: Mutex<Option<BoxFuture<'static, ()>>>,
 }
@@ -93,6 +97,25 @@ impl Answering<'_> {
         attempts: Option<u32>,
         levels: &[&HeaderMutations],
     ) -> Response<ResponseBody> {
+        let response = self.render(reply, &mut record, attempts, levels);
+        response.map(|text| ResponseBody::local(text, record))
+    }
+
+    /// Our own answer, outside hyper: its record is closed.
+    pub(crate) fn whole(&self, reply: LocalReply, mut record: OpenRecord) -> Response<Bytes> {
+        let response = self.render(reply, &mut record, None, &[]);
+        record.record.bytes_sent = response.body().len() as u64;
+        record.close();
+        response
+    }
+
+    fn render(
+        &self,
+        reply: LocalReply,
+        record: &mut OpenRecord,
+        attempts: Option<u32>,
+        levels: &[&HeaderMutations],
+    ) -> Response<Bytes> {
         if let Some(flag) = reply.flag {
             record.flag(flag);
         }
@@ -106,7 +129,7 @@ impl Answering<'_> {
             levels,
         });
         record.record.status = response.status().as_u16();
-        response.map(|text| ResponseBody::local(text, record))
+        response
     }
 
     /// The head of an endpoint's answer, configured changes made already; `body` makes its body.
@@ -120,6 +143,8 @@ impl Answering<'_> {
         let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
         finish_response(&mut parts.headers, &self.response_facts(switched));
         parts.version = http::Version::HTTP_11;
+        // The reason phrase is ours, not the endpoint's.
+        parts.extensions.clear();
         record.record.status = parts.status.as_u16();
         record.record.details = "via_upstream".into();
         Response::from_parts(parts, body(incoming, record))

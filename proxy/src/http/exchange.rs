@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
@@ -75,7 +76,9 @@ pub(crate) async fn serve(
 fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord) -> Response<ResponseBody> {
     let Refused { failure, intake } = refused;
     let mut reply = failure.reply();
-    if failure != Failure::LowVersion {
+    if failure == Failure::LowVersion {
+        answering.caller.low_version.store(true, Ordering::Relaxed);
+    } else {
         note_head(&mut record, &intake);
     }
     // Envoy closes the connection of a CONNECT that it does not serve.

@@ -1,7 +1,7 @@
 //! From hyper's request to one that can be routed: target, host, path and headers as the rest of the proxy
 //! sees them, or the reason why it goes no further.
 
-use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Version};
 
@@ -81,6 +81,9 @@ impl Intake {
         if version < Version::HTTP_11 {
             return Some(Failure::LowVersion);
         }
+        if self.headers.contains_key(TRANSFER_ENCODING) && self.headers.contains_key(CONTENT_LENGTH) {
+            return Some(Failure::BadRequest("http1.content_length_and_chunked_not_allowed"));
+        }
         if host_missing {
             return Some(Failure::MissingHost);
         }
@@ -89,6 +92,10 @@ impl Intake {
         }
         if self.method == Method::CONNECT {
             return Some(Failure::NoRoute);
+        }
+        // A target that is an authority belongs to CONNECT alone.
+        if self.path.is_empty() {
+            return Some(Failure::BadRequest("http1.codec_error"));
         }
         if !self.path.starts_with('/') {
             return Some(Failure::AbsolutePathRejected);

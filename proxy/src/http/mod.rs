@@ -2,6 +2,7 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`server`]: the codec of a downstream connection, its idle timeout and drain
+//! - [`codec_error`]: answers to what is no HTTP/1
 //! - [`caller`]: the downstream side of a connection, and the form of its answers
 //! - [`exchange`]: one request, from its head to the head of its answer
 //! - [`intake`]: what a head says, or why it goes no further
@@ -16,6 +17,7 @@
 
 mod attempt;
 mod caller;
+mod codec_error;
 mod exchange;
 mod forward;
 pub mod headers;

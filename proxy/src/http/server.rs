@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use wavetank_platform::Stream;
 use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
 
 use super::caller::Caller;
+use super::codec_error::CodecErrors;
 use super::exchange;
 use crate::drain::{Draining, Stage};
 use crate::idle::{Activity, IdleTimer};
@@ -66,13 +68,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
         protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
         meter: Arc::new(Meter::default()),
         draining: draining.clone(),
+        low_version: AtomicBool::new(false),
         tunnel: Mutex::default(),
     });
-    let io = TokioIo::new(Metered::new(stream, caller.meter.clone()));
+    let stream = Metered::new(stream, caller.meter.clone());
     if is_http2 {
-        serve_http2(&caller, io, draining, idle).await;
+        serve_http2(&caller, TokioIo::new(stream), draining, idle).await;
     } else {
-        serve_http1(&caller, io, draining, idle).await;
+        serve_http1(&caller, TokioIo::new(CodecErrors::new(stream, caller.clone())), draining, idle).await;
     }
 }
 
@@ -87,9 +90,10 @@ async fn choose_codec(codec: Codec, alpn: Option<&str>, stream: Stream) -> io::R
     }
 }
 
-type DownstreamIo = TokioIo<Metered<Stream>>;
+type Http1Io = TokioIo<CodecErrors<Metered<Stream>>>;
+type Http2Io = TokioIo<Metered<Stream>>;
 
-async fn serve_http1(caller: &Arc<Caller>, io: DownstreamIo, draining: Draining, idle: Duration) {
+async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle: Duration) {
     let service = service_fn(|request| exchange::serve(caller.clone(), request));
     let conn = http1::Builder::new()
         .auto_date_header(false)
@@ -104,7 +108,7 @@ async fn serve_http1(caller: &Arc<Caller>, io: DownstreamIo, draining: Draining,
     }
 }
 
-async fn serve_http2(caller: &Arc<Caller>, io: DownstreamIo, draining: Draining, idle: Duration) {
+async fn serve_http2(caller: &Arc<Caller>, io: Http2Io, draining: Draining, idle: Duration) {
     let owner = caller.clone();
     let service = service_fn(move |request| exchange::serve(owner.clone(), request));
     let conn = http2::Builder::new(HyperExecutor::new(&caller.shared.platform))
@@ -124,7 +128,7 @@ trait Graceful: Future<Output = hyper::Result<()>> {
     fn leave(self: Pin<&mut Self>);
 }
 
-impl<S> Graceful for http1::UpgradeableConnection<DownstreamIo, S>
+impl<S> Graceful for http1::UpgradeableConnection<Http1Io, S>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = super::response_body::ResponseBody>,
@@ -135,7 +139,7 @@ where
     }
 }
 
-impl<S> Graceful for http2::Connection<DownstreamIo, S, HyperExecutor>
+impl<S> Graceful for http2::Connection<Http2Io, S, HyperExecutor>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = super::response_body::ResponseBody>,

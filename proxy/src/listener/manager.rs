@@ -48,7 +48,8 @@ struct Bound {
 struct Serving(watch::Sender<Option<(Arc<Listener>, Arc<Drain>)>>);
 
 impl Listeners {
-    /// None bound yet. `addresses` tells who listens where, `None` until the first configuration is in force.
+    /// None bound yet. `addresses` tells who listens where; `None` until a configuration has been applied,
+    /// and again when all sockets are closed for good.
     pub(crate) fn new(
         shared: Arc<Shared>,
         connections: Arc<Connections>,
@@ -108,8 +109,10 @@ impl Listeners {
                 }
             }
         }
-        let addresses = self.bound.iter().map(|(name, bound)| (name.clone(), bound.socket.local_addr())).collect();
-        self.addresses.send_replace(Some(addresses));
+        if snapshot.version > 0 || !snapshot.listeners.is_empty() {
+            let addresses = self.bound.iter().map(|(name, bound)| (name.clone(), bound.socket.local_addr())).collect();
+            self.addresses.send_replace(Some(addresses));
+        }
         complete
     }
 

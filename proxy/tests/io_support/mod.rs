@@ -1,5 +1,7 @@
 //! A proxy between raw sockets on loopback: what goes in and comes out is bytes.
 
+#![expect(dead_code, reason = "each test binary uses its part")]
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,7 +24,7 @@ use wavetank_proxy::xds::Store;
 
 /// Records in memory.
 #[derive(Default)]
-pub struct Records {
+pub(crate) struct Records {
     all: Mutex<Vec<Record>>,
     more: Notify,
 }
@@ -36,7 +38,7 @@ impl Recorder for Records {
 
 impl Records {
     /// Waits for `count` records.
-    pub async fn wait(&self, count: usize) -> Vec<Record> {
+    pub(crate) async fn wait(&self, count: usize) -> Vec<Record> {
         loop {
             let all = self.all.lock().unwrap().clone();
             if all.len() >= count {
@@ -48,29 +50,29 @@ impl Records {
 }
 
 /// A proxy, its records, and the address it listens on.
-pub struct Bench {
-    pub platform: Platform,
-    pub proxy: Proxy,
-    pub records: Arc<Records>,
-    pub address: SocketAddr,
+pub(crate) struct Bench {
+    pub(crate) platform: Platform,
+    pub(crate) proxy: Proxy,
+    pub(crate) records: Arc<Records>,
+    pub(crate) address: SocketAddr,
 }
 
-pub fn any_port() -> SocketAddr {
+pub(crate) fn any_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
 /// An address that refuses connections.
-pub async fn refusing(platform: &Platform) -> SocketAddr {
+pub(crate) async fn refusing(platform: &Platform) -> SocketAddr {
     platform.net.listen(any_port(), ListenOptions::default()).await.unwrap().local_addr()
 }
 
 /// A chain that takes every connection.
-pub fn chain(handler: Handler) -> FilterChain {
+pub(crate) fn chain(handler: Handler) -> FilterChain {
     FilterChain { name: "chain".into(), matches: FilterChainMatch::default(), tls: None, handler }
 }
 
 /// A connection manager with one virtual host of these routes; ids are not made.
-pub fn manager(routes: Vec<Route>) -> HttpManager {
+pub(crate) fn manager(routes: Vec<Route>) -> HttpManager {
     let host = VirtualHost::new("vh", &["a.test"], routes);
     let config = RouteConfig::new("rc", vec![host]).unwrap();
     let mut manager = HttpManager::new("h", RouteSource::Inline(config.into()));
@@ -79,28 +81,28 @@ pub fn manager(routes: Vec<Route>) -> HttpManager {
 }
 
 /// A route of every path to a cluster.
-pub fn route_to(cluster: &str) -> Route {
+pub(crate) fn route_to(cluster: &str) -> Route {
     forward(Forward::to(ClusterChoice::Single(cluster.into())))
 }
 
-pub fn forward(forward: Forward) -> Route {
+pub(crate) fn forward(forward: Forward) -> Route {
     let mut route = Route::new(RouteMatch::prefix("/"), Action::Forward(Box::new(forward)));
     route.name = "r".into();
     route
 }
 
-pub fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
+pub(crate) fn cluster(name: &str, addresses: &[SocketAddr]) -> Cluster {
     let endpoints = addresses.iter().copied().map(Endpoint::at).collect();
     Cluster::new(name, Discovery::Static(Arc::new(Assignment::new(endpoints))))
 }
 
-pub fn snapshot(handler: Handler, clusters: Vec<Cluster>) -> Snapshot {
+pub(crate) fn snapshot(handler: Handler, clusters: Vec<Cluster>) -> Snapshot {
     let mut listener = Listener::new("l", any_port());
     listener.filter_chains.push(chain(handler));
     of(listener, clusters)
 }
 
-pub fn of(listener: Listener, clusters: Vec<Cluster>) -> Snapshot {
+pub(crate) fn of(listener: Listener, clusters: Vec<Cluster>) -> Snapshot {
     Snapshot {
         listeners: [(listener.name.clone(), Arc::new(listener))].into(),
         clusters: clusters.into_iter().map(|cluster| (cluster.name.clone(), Arc::new(cluster))).collect(),
@@ -108,11 +110,11 @@ pub fn of(listener: Listener, clusters: Vec<Cluster>) -> Snapshot {
     }
 }
 
-pub fn http(manager: HttpManager) -> Handler {
+pub(crate) fn http(manager: HttpManager) -> Handler {
     Handler::Http(Arc::new(manager))
 }
 
-pub fn tcp(clusters: &[(&str, u32)]) -> Handler {
+pub(crate) fn tcp(clusters: &[(&str, u32)]) -> Handler {
     Handler::Tcp(Arc::new(TcpProxy {
         stat_prefix: "t".into(),
         clusters: clusters.iter().map(|(name, weight)| ((*name).into(), *weight)).collect(),
@@ -122,7 +124,7 @@ pub fn tcp(clusters: &[(&str, u32)]) -> Handler {
 }
 
 impl Bench {
-    pub async fn start(platform: &Platform, snapshot: Snapshot) -> Self {
+    pub(crate) async fn start(platform: &Platform, snapshot: Snapshot) -> Self {
         let records = Arc::new(Records::default());
         let store = Store::from_snapshot(snapshot);
         let tls = Tls::new(platform);
@@ -132,34 +134,34 @@ impl Bench {
         Self { platform: platform.clone(), proxy, records, address }
     }
 
-    pub async fn connect(&self) -> Stream {
+    pub(crate) async fn connect(&self) -> Stream {
         self.platform.net.connect(self.address, ConnectOptions::default()).await.unwrap()
     }
 
     /// One request on a connection of its own; the answer, dates and times blanked.
-    pub async fn ask(&self, request: &str) -> String {
+    pub(crate) async fn ask(&self, request: &str) -> String {
         let mut stream = self.connect().await;
         ask_on(&mut stream, request).await
     }
 
     /// The only record so far.
-    pub async fn record(&self) -> Record {
+    pub(crate) async fn record(&self) -> Record {
         let mut all = self.records.wait(1).await;
         assert_eq!(all.len(), 1);
         all.remove(0)
     }
 }
 
-pub const GET: &str = "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n";
-pub const OK: &str = "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nok";
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nhost: a.test\r\n\r\n";
+pub(crate) const OK: &str = "HTTP/1.1 200 X\r\ncontent-length: 2\r\n\r\nok";
 
 /// Sends `request` and reads one whole answer, or all there is before the end.
-pub async fn ask_on(stream: &mut Stream, request: &str) -> String {
+pub(crate) async fn ask_on(stream: &mut Stream, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     read_answer(stream, request.starts_with("HEAD")).await
 }
 
-pub async fn read_answer(stream: &mut Stream, head_only: bool) -> String {
+pub(crate) async fn read_answer(stream: &mut Stream, head_only: bool) -> String {
     let mut got = Vec::new();
     let mut byte = [0];
     while !is_whole(&got, head_only) {
@@ -172,7 +174,7 @@ pub async fn read_answer(stream: &mut Stream, head_only: bool) -> String {
 }
 
 /// Reads to the end of the stream.
-pub async fn read_rest(stream: &mut Stream) -> String {
+pub(crate) async fn read_rest(stream: &mut Stream) -> String {
     let mut got = Vec::new();
     let _broken = stream.read_to_end(&mut got).await;
     blank(&String::from_utf8(got).unwrap())
@@ -180,6 +182,7 @@ pub async fn read_rest(stream: &mut Stream) -> String {
 
 fn is_whole(got: &[u8], head_only: bool) -> bool {
     let text = String::from_utf8_lossy(got);
+    let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     if head_only || head.contains(" 204 ") || head.contains(" 304 ") || head.contains(" 101 ") {
         return true;
@@ -203,7 +206,7 @@ fn blank(answer: &str) -> String {
 
 /// What an origin does with a request.
 #[derive(Debug, Clone, Copy)]
-pub enum Act {
+pub(crate) enum Act {
     /// Answers and keeps the connection.
     Answer(&'static str),
     /// Answers and closes.
@@ -215,15 +218,15 @@ pub enum Act {
 }
 
 /// An HTTP/1 server that does as it is told, and remembers what it was sent.
-pub struct Origin {
-    pub address: SocketAddr,
-    pub seen: Arc<Mutex<Vec<String>>>,
-    pub connections: Arc<AtomicUsize>,
+pub(crate) struct Origin {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Arc<Mutex<Vec<String>>>,
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Origin {
     /// `acts` by request, in order of arrival; the last one goes on.
-    pub async fn start(platform: &Platform, acts: &'static [Act]) -> Self {
+    pub(crate) async fn start(platform: &Platform, acts: &'static [Act]) -> Self {
         let listener = platform.net.listen(any_port(), ListenOptions::default()).await.unwrap();
         let address = listener.local_addr();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -239,7 +242,7 @@ impl Origin {
         Self { address, seen, connections }
     }
 
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -296,6 +299,6 @@ async fn read_request(stream: &mut Stream) -> String {
 }
 
 /// The host of a test.
-pub fn host() -> Platform {
+pub(crate) fn host() -> Platform {
     platform().unwrap()
 }

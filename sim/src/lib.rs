@@ -1,11 +1,20 @@
-//! The tank.
+//! The tank: the whole mesh in a simulated network, on virtual time, judged by a scenario.
+//!
+//! A scenario becomes a world, its traffic a log, its expectations verdicts:
+//! - [`scenario`]: YAML files to typed scenarios
+//! - [`target`]: where a scenario runs, and from records to the log
+//! - [`engine`]: the simulated network, event by event
+//! - [`world`]: pods, Services, the book's apps, kubelet and endpoint controller
+//! - [`traffic`]: requests, in open and closed loops
+//! - [`observe`]: the ordered observation log
+//! - [`check`]: verdicts over the log
+//! - [`cli`]: the `wavetank` command
 
-pub mod world;
-pub mod traffic;
 pub mod check;
-pub mod observe;
-pub mod target;
-
-pub mod engine;
-pub mod scenario;
 pub mod cli;
+pub mod engine;
+pub mod observe;
+pub mod scenario;
+pub mod target;
+pub mod traffic;
+pub mod world;

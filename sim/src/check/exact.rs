@@ -17,7 +17,7 @@ const LISTED_MAX: usize = 4;
 pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
     match demand {
         Demand::Status(class, amount) => {
-            let seen = tally(&hops, |hop| status_text(hop));
+            let seen = tally(&hops, status_text);
             counted("status", &class.to_string(), *amount, hops, seen, |hop| class.has(hop.status))
         }
         Demand::Flag(flag, amount) => {
@@ -245,7 +245,7 @@ mod tests {
         let peer = |account: &str| Demand::Peer(format!("spiffe://cluster.local/ns/default/sa/{account}").into());
         assert_eq!(verdict(&Demand::Tls(TlsMode::Mtls), &hops_to(&[("v1", 3), ("", 2)])), CheckVerdict::Pass);
         assert_eq!(verdict(&Demand::Tls(TlsMode::Mtls), &[hop("v1"), plain.clone()]), CheckVerdict::Fail);
-        assert_eq!(verdict(&Demand::Tls(TlsMode::Plaintext), &[plain.clone()]), CheckVerdict::Pass);
+        assert_eq!(verdict(&Demand::Tls(TlsMode::Plaintext), std::slice::from_ref(&plain)), CheckVerdict::Pass);
         assert_eq!(verdict(&Demand::Tls(TlsMode::Mtls), &[lost("v1")]), CheckVerdict::Inconclusive);
         assert_eq!(verdict(&peer("service-node"), &[hop("v1")]), CheckVerdict::Pass);
         assert_eq!(verdict(&peer("service-go"), &[hop("v1")]), CheckVerdict::Fail);

@@ -335,8 +335,9 @@ mod tests {
         let seconds = std::time::Duration::from_secs;
         let mut check = check(Demand::Status("200".parse().unwrap(), "all".parse().unwrap()));
         check.scope.between = Some((seconds(1), seconds(2)));
-        let verdict =
-            |check: &Check| judge(&[check.clone()], &log(vec![hop("v1")]), 1e-6, &sources())[0].result.verdict;
+        let verdict = |check: &Check| {
+            judge(std::slice::from_ref(check), &log(vec![hop("v1")]), 1e-6, &sources())[0].result.verdict
+        };
         assert_eq!(verdict(&check), CheckVerdict::Pass);
         check.scope.between = Some((seconds(0), seconds(1)));
         assert_eq!(verdict(&check), CheckVerdict::Inconclusive);

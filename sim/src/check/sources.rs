@@ -27,7 +27,7 @@ impl Sources {
         // A document ends at `---`; one written inline also at the `|` that begins its block.
         let ends = |line: &&str| line.trim() == "---" || line.trim_end().ends_with('|');
         let first = lines[..at].iter().rposition(ends).map_or(0, |end| end + 1);
-        let last = lines[at..].iter().position(|line| ends(&line)).map_or(lines.len(), |end| at + end.max(1));
+        let last = lines[at..].iter().position(ends).map_or(lines.len(), |end| at + end.max(1));
         let kinds = lines[first..last].iter().filter(|line| line.trim_start().starts_with("kind:"));
         // Other fields of that name stand deeper.
         let outermost = kinds.min_by_key(|line| line.len() - line.trim_start().len())?;

@@ -67,6 +67,7 @@ pub struct Ack {
 }
 
 /// One entry of the log.
+#[expect(clippy::large_enum_variant, reason = "most entries are hops, so boxing them would save nothing")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// Configuration was sent.

@@ -267,6 +267,22 @@ async fn a_stream_without_a_known_node_is_refused() {
     assert!(host.control.status().is_empty());
 }
 
+#[tokio::test]
+async fn replacing_deletes_what_is_not_written_unless_something_is_wrong() {
+    let host = Host::start().await;
+    let workloads = || SourceFile::new("workloads.yaml", include_str!("canary/workloads.yaml"));
+    let seen = host.control.generation();
+    let applied = host.control.replace(&[workloads(), SourceFile::new("bad.yaml", "kind: VirtualService\nspec: 1\n")]);
+    assert!(applied.has_errors());
+    assert_eq!(host.control.mesh().virtual_services.len(), 2);
+
+    let applied = host.control.replace(&[workloads()]);
+    assert!(!applied.has_errors());
+    host.control.next_generation(seen).await;
+    assert!(host.control.mesh().virtual_services.is_empty());
+    assert_eq!(host.control.mesh().services.len(), 3);
+}
+
 /// A delta stream that takes everything.
 struct DeltaStream {
     requests: mpsc::Sender<DeltaDiscoveryRequest>,

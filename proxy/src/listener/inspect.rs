@@ -47,6 +47,13 @@ impl From<io::Error> for InspectError {
     }
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    tls: bool,
+    http: bool,
+}
+
 /// Looks at the first bytes of `stream` as `listener` asks for.
 ///
 /// Errs when the peer closes or the time is up first.
@@ -55,45 +62,47 @@ pub(crate) async fn inspect(
     listener: &Listener,
     stream: Stream,
 ) -> Result<(Stream, Inspected), InspectError> {
-    if !listener.inspect_tls && !listener.inspect_http {
+    let port = stream.original_dst().map_or(stream.local_addr(), |destination| destination.0).port();
+    let wanted = Wanted { tls: listener.inspects_tls(port), http: listener.inspects_http(port) };
+    if !wanted.tls && !wanted.http {
         return Ok((stream, Inspected::default()));
     }
     let mut peeked = Peeked::new(stream);
     let timeout = listener.inspect_timeout.unwrap_or(TIMEOUT_DEFAULT);
     let found = if timeout.is_zero() {
-        look(listener, &mut peeked).await?
+        look(wanted, &mut peeked).await?
     } else {
-        match clock.timeout(timeout, look(listener, &mut peeked)).await {
+        match clock.timeout(timeout, look(wanted, &mut peeked)).await {
             Ok(found) => found?,
-            Err(_) if listener.continue_on_inspect_timeout => judge(listener, peeked.bytes(), true).unwrap_or_default(),
+            Err(_) if listener.continue_on_inspect_timeout => judge(wanted, peeked.bytes(), true).unwrap_or_default(),
             Err(_) => return Err(InspectError::TimedOut),
         }
     };
     Ok((peeked.into_stream(), found))
 }
 
-async fn look(listener: &Listener, peeked: &mut Peeked) -> Result<Inspected, InspectError> {
+async fn look(wanted: Wanted, peeked: &mut Peeked) -> Result<Inspected, InspectError> {
     loop {
         if !peeked.bytes().is_empty()
-            && let Some(found) = judge(listener, peeked.bytes(), false)
+            && let Some(found) = judge(wanted, peeked.bytes(), false)
         {
             return Ok(found);
         }
         if !peeked.more().await? {
             let nothing = peeked.bytes().is_empty();
-            return if nothing { Err(InspectError::Closed) } else { Ok(final_word(listener, peeked.bytes())) };
+            return if nothing { Err(InspectError::Closed) } else { Ok(final_word(wanted, peeked.bytes())) };
         }
     }
 }
 
-fn final_word(listener: &Listener, bytes: &[u8]) -> Inspected {
-    judge(listener, bytes, true).unwrap_or_default()
+fn final_word(wanted: Wanted, bytes: &[u8]) -> Inspected {
+    judge(wanted, bytes, true).unwrap_or_default()
 }
 
 /// What `bytes` are, or `None` while more are needed. With `last`, no more will come.
-fn judge(listener: &Listener, bytes: &[u8], last: bool) -> Option<Inspected> {
+fn judge(wanted: Wanted, bytes: &[u8], last: bool) -> Option<Inspected> {
     let mut found = Inspected::default();
-    if listener.inspect_tls {
+    if wanted.tls {
         match client_hello::parse(bytes) {
             Parsed::Hello(hello) => {
                 return Some(Inspected {
@@ -106,7 +115,7 @@ fn judge(listener: &Listener, bytes: &[u8], last: bool) -> Option<Inspected> {
             Parsed::Partial | Parsed::NotTls => found.transport = Some(TransportProtocol::RawBuffer),
         }
     }
-    if listener.inspect_http {
+    if wanted.http {
         match http(bytes) {
             Http::Found(name) => found.application_protocols = vec![name.into()],
             Http::Partial if !last => return None,

@@ -24,6 +24,10 @@ pub struct Listener {
     pub inspect_tls: bool,
     /// Reads the first bytes for HTTP.
     pub inspect_http: bool,
+    /// Destination ports that `inspect_tls` leaves alone (`filter_disabled`).
+    pub inspect_tls_except: PortRule,
+    /// Destination ports that `inspect_http` leaves alone (`filter_disabled`).
+    pub inspect_http_except: PortRule,
     /// Bound on the inspection; `None` is Envoy's 15 s.
     pub inspect_timeout: Option<Duration>,
     /// When the time is up: go on with what is known (true) or close (false).
@@ -48,12 +52,54 @@ impl Listener {
             use_original_dst: false,
             inspect_tls: false,
             inspect_http: false,
+            inspect_tls_except: PortRule::Any(false),
+            inspect_http_except: PortRule::Any(false),
             inspect_timeout: None,
             continue_on_inspect_timeout: false,
             direction: Direction::Gateway,
             filter_chains: Vec::new(),
             default_filter_chain: None,
             provenance: None,
+        }
+    }
+}
+
+impl Listener {
+    /// Whether the first bytes of a connection to this destination port are read for TLS.
+    pub fn inspects_tls(&self, port: u16) -> bool {
+        self.inspect_tls && !self.inspect_tls_except.holds(port)
+    }
+
+    /// Whether the first bytes of a connection to this destination port are read for HTTP.
+    pub fn inspects_http(&self, port: u16) -> bool {
+        self.inspect_http && !self.inspect_http_except.holds(port)
+    }
+}
+
+/// `ListenerFilterChainMatchPredicate`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PortRule {
+    /// All ports, or none.
+    Any(bool),
+    /// From the first port up to, and without, the second.
+    Range(u32, u32),
+    /// The ports that the rule does not hold for.
+    Not(Box<PortRule>),
+    /// Those that all rules hold for.
+    All(Vec<PortRule>),
+    /// Those that one of the rules holds for.
+    OneOf(Vec<PortRule>),
+}
+
+impl PortRule {
+    /// Whether it holds for `port`.
+    pub fn holds(&self, port: u16) -> bool {
+        match self {
+            Self::Any(all) => *all,
+            Self::Range(start, end) => (*start..*end).contains(&port.into()),
+            Self::Not(rule) => !rule.holds(port),
+            Self::All(rules) => rules.iter().all(|rule| rule.holds(port)),
+            Self::OneOf(rules) => rules.iter().any(|rule| rule.holds(port)),
         }
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`request`]: hop-by-hop headers, trust, `x-forwarded-*`, `x-envoy-internal`
-//! - [`client_cert`]: `x-forwarded-client-cert`
-//! - [`request_id`]: `x-request-id`
+//! - [`client_cert`]: the header `x-forwarded-client-cert`
+//! - [`request_id`]: the header `x-request-id`
 //! - [`upstream`]: what the router adds, host and path rewrites
 //! - [`mutate`]: the header changes of routes, virtual hosts and route configurations
 //! - [`response`]: `server`, `date`, `x-envoy-upstream-service-time`, `connection: close`

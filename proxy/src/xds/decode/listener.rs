@@ -1,13 +1,17 @@
 //! `Listener` and its listener filters.
 
 use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
-use envoy_types::pb::envoy::config::listener::v3::{Listener as ProtoListener, ListenerFilter};
+use envoy_types::pb::envoy::config::listener::v3::listener_filter_chain_match_predicate::Rule;
+use envoy_types::pb::envoy::config::listener::v3::{
+    Listener as ProtoListener, ListenerFilter, ListenerFilterChainMatchPredicate,
+};
 
 use super::fault::{Fault, Within, each, fields};
 use super::value::{optional_duration, required, socket_address, switch, type_name};
 use super::{filter_chain, metadata};
 use crate::record::Direction;
 use crate::snapshot::Listener;
+use crate::snapshot::listener::PortRule;
 
 /// A listener.
 pub fn decode(message: &ProtoListener) -> Result<Listener, Fault> {
@@ -55,9 +59,9 @@ pub fn decode(message: &ProtoListener) -> Result<Listener, Fault> {
 /// The original destination needs no filter here: the door always tells it.
 fn listener_filter(filter: &ListenerFilter, listener: &mut Listener) -> Result<(), Fault> {
     fields!(filter => ListenerFilter {
-        used: [name, config_type],
+        used: [name, config_type, filter_disabled],
         harmless: [],
-        refused: [filter_disabled],
+        refused: [],
         refused_on: [],
     });
     let kind = match &filter.config_type {
@@ -65,16 +69,38 @@ fn listener_filter(filter: &ListenerFilter, listener: &mut Listener) -> Result<(
         Some(ConfigType::ConfigDiscovery(_)) => return Err(Fault::new("config_discovery", "typed_config", "a value")),
         None => filter.name.as_str(),
     };
+    let except = match &filter.filter_disabled {
+        Some(predicate) => port_rule(predicate).within("filter_disabled")?,
+        None => PortRule::Any(false),
+    };
     match kind {
         "envoy.extensions.filters.listener.original_dst.v3.OriginalDst" | "envoy.filters.listener.original_dst" => {}
         "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector" | "envoy.filters.listener.tls_inspector" => {
             listener.inspect_tls = true;
+            listener.inspect_tls_except = except;
         }
         "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
-        | "envoy.filters.listener.http_inspector" => listener.inspect_http = true,
+        | "envoy.filters.listener.http_inspector" => {
+            listener.inspect_http = true;
+            listener.inspect_http_except = except;
+        }
         other => {
             return Err(Fault::new("typed_config", "original_dst, tls_inspector or http_inspector", other));
         }
     }
     Ok(())
+}
+
+fn port_rule(predicate: &ListenerFilterChainMatchPredicate) -> Result<PortRule, Fault> {
+    Ok(match &predicate.rule {
+        Some(Rule::AnyMatch(all)) => PortRule::Any(*all),
+        Some(Rule::DestinationPortRange(range)) => {
+            let port = |port: i32| u32::try_from(port).map_err(|_| Fault::new("destination_port_range", "ports", port));
+            PortRule::Range(port(range.start)?, port(range.end)?)
+        }
+        Some(Rule::NotMatch(rule)) => PortRule::Not(Box::new(port_rule(rule).within("not_match")?)),
+        Some(Rule::AndMatch(set)) => PortRule::All(each("rules", &set.rules, port_rule).within("and_match")?),
+        Some(Rule::OrMatch(set)) => PortRule::OneOf(each("rules", &set.rules, port_rule).within("or_match")?),
+        None => return Err(Fault::new("rule", "a rule", "nothing")),
+    })
 }

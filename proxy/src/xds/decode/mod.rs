@@ -11,7 +11,7 @@
 //! - [`route_config`]: `RouteConfiguration`, `VirtualHost`; with [`route`], [`route_match`],
 //!   [`route_action`], [`retry`], [`mutation`], [`matcher`]
 //! - [`cluster`]: `Cluster`; with [`protocol`]
-//! - [`assignment`]: `ClusterLoadAssignment`
+//! - [`assignment`]: endpoints, `ClusterLoadAssignment`
 //! - [`tls`]: transport sockets of both sides
 //! - [`value`]: durations, addresses, wrappers, `Any`
 //! - [`metadata`]: where a rule came from, endpoint metadata

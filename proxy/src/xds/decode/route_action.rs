@@ -18,8 +18,8 @@ use super::value::{inline_bytes, number, optional_duration};
 use super::{metadata, mutation, retry};
 use crate::snapshot::route::{Action, ClusterChoice, Forward, Redirect, WeightedCluster};
 
-/// Longest body of a direct response; Envoy's default.
-const DIRECT_BODY_BYTES_MAX: usize = 4096;
+/// Longest body of a direct response. Envoy's is 4 KiB unless the route configuration says otherwise.
+const DIRECT_BODY_BYTES_MAX: usize = 1 << 20;
 
 /// `route`: a request goes to a cluster.
 pub fn forward(message: &RouteAction) -> Result<Action, Fault> {

@@ -1,7 +1,9 @@
 //! Listeners, filter chains, connection managers.
 
+use envoy_types::pb::envoy::config::listener::v3::listener_filter_chain_match_predicate::{MatchSet, Rule};
 use envoy_types::pb::envoy::config::listener::v3::{
-    Filter, FilterChain, FilterChainMatch, Listener as Proto, ListenerFilter, filter, listener_filter,
+    Filter, FilterChain, FilterChainMatch, Listener as Proto, ListenerFilter, ListenerFilterChainMatchPredicate,
+    filter, listener_filter,
 };
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::envoy::extensions::filters::http::fault::v3::HttpFault;
@@ -19,6 +21,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::common_tls_c
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
 };
+use envoy_types::pb::envoy::r#type::v3::Int32Range;
 
 use super::super::listener;
 use super::*;
@@ -156,6 +159,31 @@ fn an_inbound_listener_decodes() {
     assert_eq!(chain.matches.server_names, ["*.a.test".into()]);
     let tls = chain.tls.as_ref().unwrap();
     assert!(tls.require_client_certificate && tls.validation.is_some());
+}
+
+#[test]
+fn an_inspector_leaves_the_ports_alone_that_it_is_disabled_for() {
+    let range = |start, end| ListenerFilterChainMatchPredicate {
+        rule: Some(Rule::DestinationPortRange(Int32Range { start, end })),
+    };
+    let set = MatchSet { rules: vec![range(80, 81), range(9000, 9003)] };
+    let either = ListenerFilterChainMatchPredicate { rule: Some(Rule::OrMatch(set)) };
+    let filter = |predicate: ListenerFilterChainMatchPredicate| ListenerFilter {
+        filter_disabled: Some(predicate),
+        config_type: Some(listener_filter::ConfigType::TypedConfig(packed(&TlsInspector::default()))),
+        ..Default::default()
+    };
+    let decoded = |predicate| {
+        let message = Proto { listener_filters: vec![filter(predicate)], ..with_manager(&manager()) };
+        listener(&packed(&message)).unwrap()
+    };
+    let inspected = |predicate| {
+        let listener = decoded(predicate);
+        [79, 80, 81, 9002, 9003].map(|port| listener.inspects_tls(port))
+    };
+    assert_eq!(inspected(either.clone()), [true, false, true, false, true]);
+    let not = ListenerFilterChainMatchPredicate { rule: Some(Rule::NotMatch(Box::new(either))) };
+    assert_eq!(inspected(not), [false, true, false, true, false]);
 }
 
 #[test]

@@ -1,1 +1,22 @@
 //! Suites that hold the mesh to Istio and Envoy, the ledger of known differences, and benchmarks.
+//!
+//! The suites are in `tests/`; here is what they stand on:
+//! - [`live`]: a runtime on the real door, with an end
+//! - [`http1`]: a caller that writes its own bytes
+//! - [`origin`]: the program behind the mesh, which answers with what it was asked
+//! - [`records`]: what proxies recorded
+//! - [`script`]: an xDS server that says what a recording says
+//! - [`foreign`]: the recording: a mesh as another control plane tells it
+//! - [`edge`]: a mesh of one gateway and one program on this machine
+//! - [`shipped`]: the meshes of the repository's scenarios
+//! - [`envoy`]: a real Envoy, where there is one
+
+pub mod edge;
+pub mod envoy;
+pub mod foreign;
+pub mod http1;
+pub mod live;
+pub mod origin;
+pub mod records;
+pub mod script;
+pub mod shipped;

@@ -1,0 +1,1 @@
+//! A mesh of one gateway and one program on this machine.

@@ -1,0 +1,1 @@
+//! A real Envoy, where `WAVETANK_ENVOY` names one.

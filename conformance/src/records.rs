@@ -1,0 +1,31 @@
+//! What proxies recorded, in the order they did.
+
+use std::sync::{Mutex, PoisonError};
+
+use wavetank_platform::Platform;
+use wavetank_proxy::record::{Record, Recorder};
+
+use crate::live;
+
+/// Keeps every record in memory.
+#[derive(Debug, Default)]
+pub struct Records(Mutex<Vec<Record>>);
+
+impl Recorder for Records {
+    fn record(&self, record: Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+}
+
+impl Records {
+    /// Waits for the record at `index`, counted from 0: a record closes a little after its reply has come.
+    pub async fn nth(&self, platform: &Platform, index: usize) -> Record {
+        let look = || self.0.lock().unwrap_or_else(PoisonError::into_inner).get(index).cloned();
+        live::until(platform, "a record", look).await
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

@@ -1,0 +1,1 @@
+//! The meshes of the repository's scenarios.

@@ -181,3 +181,24 @@ fn captured_connections_close_on_both_sides_and_are_forgotten() {
         assert_eq!((tank.stats().connections, tank.stats().sockets), (0, 1));
     });
 }
+
+#[test]
+fn known_difference_within_a_pod_half_read_bytes_end_the_stream_without_a_reset() {
+    // Traffic inside a pod never leaves its kernel, which believes that all bytes were read.
+    let (tank, pods) = world(1);
+    tank.run(|tank| async move {
+        let app = tank.app_platform(pods[0]);
+        let listener = listen(&app, "127.0.0.1:80").await;
+        let (mut accepted, mut opened) = pair(&listener, &app, "127.0.0.1:80".parse().unwrap()).await;
+        opened.write_all(b"half read").await.unwrap();
+        accepted.read_exact(&mut [0; 4]).await.unwrap();
+        drop(accepted);
+        assert_eq!(opened.read(&mut [0]).await.unwrap(), 0);
+        let (mut accepted, mut opened) = pair(&listener, &app, "127.0.0.1:80".parse().unwrap()).await;
+        opened.write_all(b"unread").await.unwrap();
+        tank.sleep(std::time::Duration::from_millis(1)).await;
+        accepted.flush().await.unwrap();
+        drop(accepted);
+        assert_eq!(opened.read(&mut [0]).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    });
+}

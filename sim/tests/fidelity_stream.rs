@@ -70,6 +70,29 @@ fn recovery_after(cut: Duration) -> Duration {
 }
 
 #[test]
+fn each_direction_of_a_link_is_set_for_itself_and_jitter_keeps_the_order() {
+    with_pair(LinkConfig::default(), |tank, [a, b], mut stream, accepted| async move {
+        echo(&tank.app_platform(b), accepted);
+        let slow = LinkConfig { latency: ms(10), ..LinkConfig::default() };
+        let sent = tank.set_link_one_way(a, b, slow);
+        let start = tank.now();
+        ping(&mut stream).await.unwrap();
+        assert_eq!(tank.now() - start, Duration::from_micros(10_500));
+        assert!(sent.touched() > 0);
+        tank.set_link(a, b, LinkConfig { jitter: ms(20), ..slow });
+        let (mut read, mut write) = tokio::io::split(stream);
+        let sent: Vec<u8> = (0..200).collect();
+        for byte in &sent {
+            write.write_all(&[*byte]).await.unwrap();
+            tank.sleep(ms(1)).await;
+        }
+        let mut got = vec![0; sent.len()];
+        read.read_exact(&mut got).await.unwrap();
+        assert_eq!(got, sent);
+    });
+}
+
+#[test]
 fn a_cut_stream_recovers_at_the_first_retransmission_after_the_heal() {
     // Retransmissions at 0.201 s × (2^n − 1); the round trip takes 1 ms.
     assert_eq!(recovery_after(ms(250)), ms(201 + 402 + 1 - 250));

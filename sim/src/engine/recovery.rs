@@ -85,7 +85,10 @@ impl Core {
             socket.timed_out = true;
         }
         if matches!(kind, Kind::Syn | Kind::SynAck) {
-            *self.connect_timeouts.entry((conn.client_pod, conn.dst)).or_default() += 1;
+            let dialled = (conn.client_pod, conn.dst);
+            if self.has_socket(key, Dir::Request) {
+                *self.connect_timeouts.entry(dialled).or_default() += 1;
+            }
             self.reset_end(key, Dir::Request);
             self.reset_end(key, Dir::Response);
             return self.forget(key);

@@ -158,7 +158,7 @@ impl Control {
 
     /// The mesh in force, as proxies are being told it.
     pub fn mesh(&self) -> Arc<Mesh> {
-        self.shared.source.current().1
+        self.shared.source.mesh()
     }
 
     /// What is found about the objects of the mesh in force as a set, e.g. a subset that no rule defines.

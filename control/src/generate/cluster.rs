@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::config::endpoint::v3::{
 };
 use envoy_types::pb::google::protobuf::Struct;
 
-use super::proxy::{ProxyIdentity, ProxyKind};
+use super::proxy::ProxyKind;
 use super::upstream_protocol;
 use super::{metadata, shape, tls};
 use crate::dialect::{DefaultBalancer, Dialect};
@@ -83,11 +83,11 @@ pub fn service_origin(service: &Service, port: &ServicePort) -> String {
     format!("Service {}/{} port {}", service.namespace, service.name, port.number)
 }
 
-/// Every service port, each followed by its subsets.
-pub fn outbound_clusters<'m>(mesh: &'m Mesh, proxy: &ProxyIdentity) -> Vec<OutboundCluster<'m>> {
+/// Every service port, each followed by its subsets, as proxies in `namespace` see them.
+pub fn outbound_clusters<'m>(mesh: &'m Mesh, namespace: &str) -> Vec<OutboundCluster<'m>> {
     let mut clusters = Vec::new();
     for service in mesh.services.values() {
-        let rule = mesh.destination_rule(&service.hostname, &proxy.namespace);
+        let rule = mesh.destination_rule(&service.hostname, namespace);
         for port in &service.ports {
             clusters.push(OutboundCluster { service, port, rule, subset: None });
             let mut names = BTreeSet::new();
@@ -99,9 +99,9 @@ pub fn outbound_clusters<'m>(mesh: &'m Mesh, proxy: &ProxyIdentity) -> Vec<Outbo
     clusters
 }
 
-/// The clusters of every service port and subset.
-pub fn outbound(mesh: &Mesh, proxy: &ProxyIdentity) -> Vec<Cluster> {
-    outbound_clusters(mesh, proxy).into_iter().map(|cluster| outbound_cluster(mesh, &cluster)).collect()
+/// The clusters of every service port and subset, for proxies in `namespace`.
+pub fn outbound(mesh: &Mesh, namespace: &str) -> Vec<Cluster> {
+    outbound_clusters(mesh, namespace).into_iter().map(|cluster| outbound_cluster(mesh, &cluster)).collect()
 }
 
 fn outbound_cluster(mesh: &Mesh, wanted: &OutboundCluster<'_>) -> Cluster {

@@ -9,15 +9,15 @@ use envoy_types::pb::envoy::config::endpoint::v3::{
 };
 
 use super::cluster::{OutboundCluster, outbound_clusters};
-use super::proxy::ProxyIdentity;
 use super::{metadata, shape};
 use crate::model::{Endpoint, Mesh, labels_match};
 
 /// One assignment for each of `clusters` that takes its endpoints from EDS.
-pub fn assignments(mesh: &Mesh, proxy: &ProxyIdentity, clusters: &[Cluster]) -> Vec<ClusterLoadAssignment> {
+pub fn assignments(mesh: &Mesh, namespace: &str, clusters: &[Cluster]) -> Vec<ClusterLoadAssignment> {
     let eds = clusters.iter().filter(|cluster| cluster.eds_cluster_config.is_some());
     let names: BTreeSet<&str> = eds.map(|cluster| cluster.name.as_str()).collect();
-    let wanted = outbound_clusters(mesh, proxy).into_iter().filter(|cluster| names.contains(cluster.name().as_str()));
+    let wanted =
+        outbound_clusters(mesh, namespace).into_iter().filter(|cluster| names.contains(cluster.name().as_str()));
     wanted.map(|cluster| assignment(mesh, &cluster)).collect()
 }
 

@@ -41,4 +41,4 @@ pub mod upstream_protocol;
 
 pub use bootstrap::static_bootstrap;
 pub use proxy::{NodeError, ProxyIdentity, ProxyKind};
-pub use resources::{Resources, generate};
+pub use resources::{Resources, generate, own, shared};

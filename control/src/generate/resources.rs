@@ -24,20 +24,33 @@ pub struct Resources {
 
 /// What `mesh` means to `proxy`.
 pub fn generate(mesh: &Mesh, proxy: &ProxyIdentity) -> Resources {
-    let mut clusters = cluster::outbound(mesh, proxy);
-    let endpoints = endpoint::assignments(mesh, proxy, &clusters);
-    clusters.extend(cluster::special(mesh.dialect, proxy.kind));
+    let Resources { mut clusters, endpoints, .. } = shared(mesh, &proxy.namespace);
+    let own = own(mesh, proxy);
+    clusters.extend(own.clusters);
+    Resources { clusters, endpoints, ..own }
+}
+
+/// The part that all proxies of a namespace have alike: clusters of services, and their endpoints.
+pub fn shared(mesh: &Mesh, namespace: &str) -> Resources {
+    let clusters = cluster::outbound(mesh, namespace);
+    let endpoints = endpoint::assignments(mesh, namespace, &clusters);
+    Resources { clusters, endpoints, ..Resources::default() }
+}
+
+/// The rest: listeners, routes, and the clusters behind them that are no service's.
+pub fn own(mesh: &Mesh, proxy: &ProxyIdentity) -> Resources {
+    let mut clusters = cluster::special(mesh.dialect, proxy.kind);
     match proxy.kind {
         ProxyKind::Gateway => {
             let (listeners, routes) = gateway::listeners_and_routes(mesh, proxy);
-            Resources { listeners, routes, clusters, endpoints }
+            Resources { listeners, routes, clusters, endpoints: Vec::new() }
         }
         ProxyKind::Sidecar => {
             let ports = inbound::ports(mesh, proxy);
             clusters.extend(ports.iter().map(|port| cluster::inbound(mesh, port)));
             let mut listeners = listener::outbound(mesh, proxy);
             listeners.push(inbound::listener(mesh, &ports));
-            Resources { listeners, routes: route::outbound(mesh, proxy), clusters, endpoints }
+            Resources { listeners, routes: route::outbound(mesh, proxy), clusters, endpoints: Vec::new() }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The mesh in force, and what it means to a node.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
@@ -17,12 +18,22 @@ use tonic::Status;
 use crate::ads::{Resource, ResourceType, Snapshot, Source};
 use crate::ca::Identity;
 use crate::dialect::Dialect;
-use crate::generate::{ProxyIdentity, Resources, generate};
+use crate::generate::{ProxyIdentity, Resources, own, shared};
 use crate::model::{Mesh, MeshConfig};
+
+/// Namespaces whose common part is kept; nodes may claim any.
+const NAMESPACES_MAX: usize = 1024;
 
 /// The present mesh and its generation.
 pub(super) struct MeshSource {
-    current: Mutex<(u64, Arc<Mesh>)>,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    generation: u64,
+    mesh: Arc<Mesh>,
+    /// What all proxies of a namespace have alike, packed once for each.
+    shared: BTreeMap<String, Snapshot>,
 }
 
 impl MeshSource {
@@ -30,38 +41,48 @@ impl MeshSource {
     pub(super) fn new(dialect: Dialect, config: MeshConfig) -> Self {
         let mut mesh = Mesh::default();
         (mesh.dialect, mesh.config) = (dialect, config);
-        Self { current: Mutex::new((0, Arc::new(mesh))) }
+        Self { current: Mutex::new(Current { generation: 0, mesh: Arc::new(mesh), shared: BTreeMap::new() }) }
     }
 
     /// Puts a mesh in force.
     pub(super) fn set(&self, generation: u64, mesh: Mesh) {
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = (generation, Arc::new(mesh));
+        *self.lock() = Current { generation, mesh: Arc::new(mesh), shared: BTreeMap::new() };
     }
 
     /// The mesh in force.
-    pub(super) fn current(&self) -> (u64, Arc<Mesh>) {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn mesh(&self) -> Arc<Mesh> {
+        self.lock().mesh.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Source for MeshSource {
     fn snapshot(&self, node: &Node, peer: Option<&Identity>) -> Result<Snapshot, Status> {
-        let (generation, mesh) = self.current();
+        let mut current = self.lock();
+        let Current { generation, mesh, shared: packed } = &mut *current;
         let proxy =
-            ProxyIdentity::from_node(node, &mesh).map_err(|error| Status::invalid_argument(error.to_string()))?;
+            ProxyIdentity::from_node(node, mesh).map_err(|error| Status::invalid_argument(error.to_string()))?;
         if let Some(peer) = peer
             && (peer.namespace != proxy.namespace || peer.service_account != proxy.service_account)
         {
             let claimed = Identity::new(&peer.trust_domain, &proxy.namespace, &proxy.service_account);
             return Err(Status::permission_denied(format!("node claims {claimed}, but its certificate says {peer}")));
         }
-        Ok(pack(generation, &generate(&mesh, &proxy)))
+        let namespace = proxy.namespace.clone();
+        let alike = || pack(Snapshot::new(*generation), &shared(mesh, &proxy.namespace));
+        if packed.len() >= NAMESPACES_MAX {
+            packed.clear();
+        }
+        let alike = packed.entry(namespace).or_insert_with(alike).clone();
+        Ok(pack(alike, &own(mesh, &proxy)))
     }
 }
 
-/// Resources as they are sent, with what leads to what.
-fn pack(generation: u64, resources: &Resources) -> Snapshot {
-    let mut snapshot = Snapshot::new(generation);
+/// `snapshot` and `resources` as they are sent, with what leads to what.
+fn pack(mut snapshot: Snapshot, resources: &Resources) -> Snapshot {
     for cluster in &resources.clusters {
         let endpoints = cluster.eds_cluster_config.iter().map(|eds| match eds.service_name.as_str() {
             "" => cluster.name.clone(),

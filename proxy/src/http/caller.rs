@@ -89,7 +89,8 @@ impl Answering<'_> {
         }
     }
 
-    /// Our own answer. `levels` are the header changes of direct responses and redirects.
+    /// Our own answer. `levels` are the header changes of direct responses, redirects and the router's
+    /// failures.
     pub(crate) fn local(
         &self,
         reply: LocalReply,

@@ -72,7 +72,8 @@ pub(crate) async fn run(
     let answering = &forwarding.answering;
     let Some((cluster, arm)) = find_cluster(&forwarding, &intake, &mut record) else {
         let status = valid(forwarding.forward.cluster_not_found_status);
-        return answering.local(Failure::ClusterNotFound { status }.reply(), record, None, &[]);
+        let levels = mutate::levels(forwarding.config, forwarding.host, forwarding.route, None);
+        return answering.local(Failure::ClusterNotFound { status }.reply(), record, None, &levels);
     };
     let levels = mutate::levels(forwarding.config, forwarding.host, forwarding.route, arm);
     let policy = retry_policy(&forwarding, &intake);
@@ -97,7 +98,10 @@ pub(crate) async fn run(
     let shown = forwarding.host.include_attempt_count_in_response.then_some(number);
     match outcome {
         Outcome::Nobody => answering.nobody(record),
-        Outcome::Failed(failure) => answering.local(failure.reply(), record, shown, &[]),
+        Outcome::Failed(failure) if failure.is_the_routers() => {
+            answering.local(failure.reply(), record, shown, &levels)
+        }
+        Outcome::Failed(failure) => answering.local(failure.reply(), record, None, &[]),
         Outcome::Response(success) if is_upgrade && success.response.status() == StatusCode::OK => {
             answering.local(Failure::UpgradeFailed.reply(), record, shown, &[])
         }

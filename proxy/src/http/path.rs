@@ -77,13 +77,13 @@ fn unescape_slashes(path: &str) -> String {
     unescaped
 }
 
-/// Unreserved characters unescaped, `\` as `/`, dot segments removed; the root has no parent. `None` for a
+/// Unreserved characters unescaped, unsafe ones escaped, `\` as `/`, dot segments removed; the root has no parent. `None` for a
 /// path that is not absolute, or has a broken escape (Envoy lets it pass) or an escaped NUL.
 fn canonical(path: &str) -> Option<Cow<'_, str>> {
     if !path.starts_with('/') {
         return None;
     }
-    let simple = !path.contains(['%', '\\']) && !path.contains("/.");
+    let simple = !path.contains(is_rewritten) && !path.contains("/.");
     if simple {
         return Some(Cow::Borrowed(path));
     }
@@ -107,6 +107,15 @@ fn canonical(path: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(format!("/{}", segments.join("/"))))
 }
 
+/// Characters that do not stay as they are: escapes, `\`, and what Envoy escapes in a path.
+fn is_rewritten(char: char) -> bool {
+    matches!(char, '%' | '\\') || is_escaped(char)
+}
+
+fn is_escaped(char: char) -> bool {
+    matches!(char, '"' | '<' | '>' | '^' | '`' | '{' | '|' | '}')
+}
+
 fn unescape_unreserved(path: &str) -> Option<String> {
     let mut decoded = String::with_capacity(path.len());
     let mut chars = path.chars();
@@ -123,6 +132,7 @@ fn unescape_unreserved(path: &str) -> Option<String> {
                 }
             }
             '\\' => decoded.push('/'),
+            unsafe_char if is_escaped(unsafe_char) => decoded.push_str(&format!("%{:02X}", u32::from(unsafe_char))),
             other => decoded.push(other),
         }
     }

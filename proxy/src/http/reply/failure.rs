@@ -115,6 +115,12 @@ impl LocalReply {
 }
 
 impl Failure {
+    /// Whether the router answers, once a route is chosen: then the reply has the header changes of route,
+    /// virtual host and route configuration, and the number of attempts where that is wanted.
+    pub fn is_the_routers(&self) -> bool {
+        matches!(self, Self::ClusterNotFound { .. } | Self::NoHealthyUpstream | Self::Reset { .. } | Self::RouteTimeout)
+    }
+
     /// The table.
     pub fn reply(&self) -> LocalReply {
         use Flag::{DPE, NC, NR, SI, UH, UT};

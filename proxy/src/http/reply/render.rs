@@ -1,6 +1,6 @@
 //! A local reply as response. Envoy: `Utility::sendLocalReply`.
 //!
-//! Header order: the reply's own, configured changes, `content-length` and `content-type` of a body, then
+//! Header order: the reply's own, configured changes, `x-envoy-attempt-count`, `content-length` and `content-type` of a body, then
 //! what every response gets; `content-length: 0` of an empty HTTP/1 body comes last, after
 //! `connection: close`.
 
@@ -29,7 +29,8 @@ pub struct ReplyFacts<'a> {
     pub request_complete: bool,
     /// `x-envoy-attempt-count`, where the virtual host wants it and an attempt was made.
     pub attempts: Option<u32>,
-    /// Header changes; only direct responses and redirects have them, other local replies have none.
+    /// Header changes: those of a direct response or redirect, or of a failure that is the router's
+    /// ([`Failure::is_the_routers`](super::Failure::is_the_routers)); other local replies have none.
     pub levels: &'a [&'a HeaderMutations],
 }
 

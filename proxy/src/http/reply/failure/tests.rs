@@ -275,3 +275,23 @@ fn a_response_that_broke_off_says_why() {
     assert_eq!((late.flag, &*late.details), (Flag::UT, "response_timeout"));
     assert_eq!(Aborted::by_client().flag, Flag::DC);
 }
+
+#[test]
+fn the_routers_failures_carry_configured_headers_then_the_attempt_count() {
+    let manager = manager();
+    let level = |value| HeaderMutations {
+        response_add: vec![HeaderChange {
+            name: HeaderName::from_static("x-r"),
+            value: HeaderValue::from_static(value),
+            mode: HeaderChangeMode::Append,
+        }],
+        ..Default::default()
+    };
+    let (route, config) = (level("route"), level("rc"));
+    let facts = ReplyFacts { levels: &[&route, &config], attempts: Some(1), ..facts(&manager) };
+    let failure = reset(ResetReason::Overflow, false);
+    assert!(failure.is_the_routers() && !Failure::NoRoute.is_the_routers());
+    assert!(wire(failure.reply(), &facts).starts_with(
+        "503 · x-envoy-overloaded: true · x-r: route · x-r: rc · x-envoy-attempt-count: 1 · [TP 81] · [DS] ·· "
+    ));
+}

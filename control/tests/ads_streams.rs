@@ -101,7 +101,6 @@ impl Host {
         AggregatedDiscoveryServiceClient::with_origin(self.channel(stream).await, origin())
     }
 
-    /// A TLS channel, with a client certificate or without.
     async fn secure(&self, identity: Option<(&[String], &KeyPair)>) -> Channel {
         let mut roots = rustls::RootCertStore::empty();
         let root = CertificateDer::from_pem_slice(self.control.root_certificate_pem().as_bytes()).expect("a root");
@@ -146,7 +145,6 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// A state-of-the-world stream.
 struct Sotw {
     requests: mpsc::Sender<DiscoveryRequest>,
     responses: Streaming<DiscoveryResponse>,
@@ -310,7 +308,7 @@ impl DeltaStream {
         Self { requests, responses: responses.into_inner() }
     }
 
-    /// The next response, taken: its type, the names in it and the names that go.
+    /// The next response, taken: type, names, names that go.
     async fn next(&mut self) -> (ResourceType, Vec<String>, Vec<String>) {
         let response = self.responses.message().await.expect("an open stream").expect("a response");
         let ack = DeltaDiscoveryRequest {
@@ -377,7 +375,6 @@ async fn the_secure_port_asks_for_an_identity_and_gives_one() {
     let key = wavetank_control::ca::key::generate(Default::default(), &entropy).expect("a key");
     let token = host.control.issue_token("default", "sleep").expect("a token");
 
-    // Without a certificate the authority answers, and discovery does not.
     let anonymous = host.secure(None).await;
     let client = AggregatedDiscoveryServiceClient::with_origin(anonymous.clone(), origin());
     let refused = Sotw::open(client, first_request()).await.err().expect("a refusal");
@@ -390,7 +387,6 @@ async fn the_secure_port_asks_for_an_identity_and_gives_one() {
     let chain = certificate(anonymous, &token, &key, NAME).await.expect("a certificate").cert_chain;
     assert_eq!(chain.len(), 2);
 
-    // With it, a proxy is given what is its own, and nobody else's.
     let channel = host.secure(Some((&chain[..1], &key))).await;
     let client = || AggregatedDiscoveryServiceClient::with_origin(channel.clone(), origin());
     let mut stream = Sotw::open(client(), first_request()).await.expect("a stream");

@@ -73,6 +73,11 @@ impl Connection {
         self.served.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether its first request is still under way.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.served.load(Ordering::Relaxed) <= 1
+    }
+
     /// Whether it has served as many requests as it may.
     pub(super) fn is_exhausted(&self) -> bool {
         self.requests_max.is_some_and(|max| self.served.load(Ordering::Relaxed) >= max)

@@ -80,8 +80,9 @@ impl Lease {
             None => unreachable!("a lease has its sender until it is dropped"),
         };
         outcome.map_err(|mut failed| match failed.take_message() {
-            Some(request) => SendError::Unsent(Box::new(request)),
-            None => SendError::Reset(Reset::exchange(failed.error(), meter, read, written)),
+            // A connection that ends before its first request is no stale one: the endpoint closed it.
+            Some(request) if !self.connection.is_fresh() => SendError::Unsent(Box::new(request)),
+            _ => SendError::Reset(Reset::exchange(failed.error(), meter, read, written)),
         })
     }
 }

@@ -125,9 +125,12 @@ pub(crate) fn tcp(clusters: &[(&str, u32)]) -> Handler {
 
 impl Bench {
     pub(crate) async fn start(platform: &Platform, snapshot: Snapshot) -> Self {
+        Self::with_tls(platform, snapshot, Tls::new(platform)).await
+    }
+
+    pub(crate) async fn with_tls(platform: &Platform, snapshot: Snapshot, tls: Tls) -> Self {
         let records = Arc::new(Records::default());
         let store = Store::from_snapshot(snapshot);
-        let tls = Tls::new(platform);
         let proxy = Proxy::with_store(platform.clone(), "node", store, tls, &Limits::default(), records.clone());
         proxy.ready().await;
         let address = proxy.listening()["l"];
@@ -213,6 +216,8 @@ pub(crate) enum Act {
     Last(&'static str),
     /// Closes without a byte.
     Close,
+    /// Closes as soon as it is connected to.
+    Refuse,
     /// Answers (or not) and does nothing more.
     Stall(&'static str),
 }
@@ -248,6 +253,9 @@ impl Origin {
 }
 
 async fn serve(mut stream: Stream, seen: Arc<Mutex<Vec<String>>>, acts: &'static [Act]) {
+    if matches!(acts, [Act::Refuse]) {
+        return;
+    }
     loop {
         let request = read_request(&mut stream).await;
         if request.is_empty() {
@@ -264,7 +272,7 @@ async fn serve(mut stream: Stream, seen: Arc<Mutex<Vec<String>>>, acts: &'static
                 stream.write_all(bytes.as_bytes()).await.unwrap();
                 return;
             }
-            Act::Close => return,
+            Act::Close | Act::Refuse => return,
             Act::Stall(bytes) => {
                 stream.write_all(bytes.as_bytes()).await.unwrap();
                 let mut rest = Vec::new();

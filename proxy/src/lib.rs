@@ -7,6 +7,7 @@ pub mod filter_chain;
 pub mod http;
 mod idle;
 pub mod identity;
+pub mod json_lines;
 mod listener;
 pub mod proxy;
 pub mod record;

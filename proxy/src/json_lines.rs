@@ -1,0 +1,48 @@
+//! Records as lines of JSON.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use crate::record::{Record, Recorder};
+
+/// Writes each record as one line. A line that cannot be written is lost, and told once.
+pub struct JsonLines<W>(Mutex<Out<W>>);
+
+struct Out<W> {
+    writer: W,
+    failed: bool,
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    /// Writes to `writer`, which is flushed after every line.
+    pub fn new(writer: W) -> Self {
+        Self(Mutex::new(Out { writer, failed: false }))
+    }
+}
+
+impl<W: Write> Out<W> {
+    fn write(&mut self, record: &Record) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.writer.write_all(&line)?;
+        self.writer.flush()
+    }
+}
+
+impl<W: Write + Send> Recorder for JsonLines<W> {
+    fn record(&self, record: Record) {
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = out.write(&record)
+            && !std::mem::replace(&mut out.failed, true)
+        {
+            tracing::error!(%error, "records cannot be written");
+        }
+    }
+}
+
+impl<W> fmt::Debug for JsonLines<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JsonLines(..)")
+    }
+}

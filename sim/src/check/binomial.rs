@@ -246,10 +246,19 @@ mod tests {
         }
 
         #[test]
-        fn a_farther_truth_is_rejected_more_often(n in 30u64..1000, p in 0.2f64..0.8, near in 0.05f64..0.1, far in 0.1f64..0.2) {
+        fn a_larger_share_makes_small_counts_rarer(n in 1u64..1000, p in 0.0f64..=1.0, more in 0.0f64..0.5, x in 0u64..1000) {
+            let (less, more) = (Binomial::new(n, p), Binomial::new(n, (p + more).min(1.0)));
+            prop_assert!(less.at_most(x) >= more.at_most(x) - 1e-12);
+            prop_assert!(less.at_least(x) <= more.at_least(x) + 1e-12);
+        }
+
+        #[test]
+        fn the_smallest_shift_is_seen_in_every_way_that_can_be(n in 30u64..1000, p in 0.1f64..0.9) {
             let region = Binomial::new(n, p).acceptance(1e-3);
-            prop_assert!(region.rejects(p - far) >= region.rejects(p - near) - 1e-12);
-            prop_assert!(region.rejects(p + far) >= region.rejects(p + near) - 1e-12);
+            let shift = region.smallest_shift(p, 0.99).unwrap_or(1.0);
+            for truth in [p - shift, p + shift] {
+                prop_assert!(!(0.0..=1.0).contains(&truth) || region.rejects(truth) >= 0.99 - 1e-9);
+            }
         }
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn judged(
         }));
         checks.push(judgement.result);
     }
+    for check in &mut checks {
+        check.decided_by.iter_mut().for_each(|place| show(place, scenario));
+    }
+    diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
     ScenarioResult {
         verdict: ScenarioResult::verdict_of(&checks),
         decisions_hash: Some(outcome.log.decisions_hash()),
@@ -57,7 +61,7 @@ pub(super) fn judged(
 /// A scenario that did not come to its end.
 pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> ScenarioResult {
     let place = Place::new(scenario.file.clone(), 1, 1);
-    let (verdict, diagnostics) = match error {
+    let (verdict, mut diagnostics): (_, Vec<Diagnostic>) = match error {
         RunError::Manifests(found) => {
             (ScenarioVerdict::Invalid, found.iter().map(|found| message(found, &scenario.sources)).collect())
         }
@@ -68,6 +72,16 @@ pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Scenar
         RunError::Internal(_) => (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())]),
     };
     ScenarioResult { verdict, diagnostics, ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed) }
+}
+
+/// Names of files in a run are seen from the scenario's folder; people get them as paths.
+fn show(place: &mut Place, scenario: &Scenario) {
+    place.file = scenario.shown(&place.file);
+}
+
+fn show_all(found: &mut Diagnostic, scenario: &Scenario) {
+    show(&mut found.place, scenario);
+    found.related.iter_mut().filter_map(|note| note.place.as_mut()).for_each(|place| show(place, scenario));
 }
 
 /// A scenario file that is wrong.

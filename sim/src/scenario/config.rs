@@ -58,7 +58,12 @@ fn inlined(blocks: &[&Node], source: &SourceFile) -> SourceFile {
             kept[at] = if line.trim() == "---" { "---" } else { line };
         }
     }
-    SourceFile::new(source.name.clone(), kept.join("\n") + "\n")
+    SourceFile::new(own_name(source), kept.join("\n") + "\n")
+}
+
+/// The scenario's name as seen from its folder.
+pub(super) fn own_name(source: &SourceFile) -> &str {
+    source.name.rsplit('/').next().unwrap_or(&source.name)
 }
 
 /// Index of the line on which the content of a block scalar begins: the first at or below its start that

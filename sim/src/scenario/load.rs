@@ -89,7 +89,7 @@ impl Manifests for Disk {
         }
         let read = |file: &PathBuf| {
             let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", shown(file)))?;
-            Ok(SourceFile::new(shown(file), text))
+            Ok(SourceFile::new(shown(file.strip_prefix(&self.folder).unwrap_or(file)), text))
         };
         files.iter().map(read).collect()
     }

@@ -1,10 +1,12 @@
 //! A scenario, parsed and complete with its manifests.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use wavetank_control::config::SourceFile;
 
+use super::load::shown;
 use crate::check::{Check, Sources};
 use crate::observe::{Edge, Selector};
 use crate::traffic::Load;
@@ -20,8 +22,9 @@ pub struct Scenario {
     pub compat: Compat,
     /// The app that runs in the mesh; `None` for a mesh with nothing but what manifests bring.
     pub app: Option<App>,
-    /// Manifests in the order given. Those written inline are one file under the scenario's own name, with
-    /// every line where it stands in the scenario.
+    /// Manifests in the order given, named as seen from the scenario's folder: a run must not depend on where
+    /// the tool was started, and names are part of the configuration that proxies are sent. Those written
+    /// inline are one file under the scenario's own name, with every line where it stands in the scenario.
     pub config: Vec<SourceFile>,
     /// The network between pods.
     pub network: Network,
@@ -40,6 +43,19 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The name of a file of the run as messages show it: a manifest's by its path, an inline manifest's by
+    /// the scenario's; any other as it is.
+    pub fn shown(&self, name: &str) -> String {
+        let path = Path::new(&self.file);
+        if path.file_name().is_some_and(|own| own.to_string_lossy() == name) {
+            return self.file.clone();
+        }
+        match path.parent() {
+            Some(folder) if self.config.iter().any(|file| *file.name == *name) => shown(&folder.join(name)),
+            _ => name.to_owned(),
+        }
+    }
+
     /// The edges that have a split.
     pub fn split_edges(&self) -> Vec<Edge> {
         let split = |check: &&Check| check.demand.kind() == "split";

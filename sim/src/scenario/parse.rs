@@ -12,7 +12,7 @@ use crate::check::Sources;
 /// Where the manifests behind a path come from.
 pub trait Manifests {
     /// The files that `path`, as the scenario writes it, stands for: itself, or those of a folder in the
-    /// order of their names.
+    /// order of their names. They are named as seen from the scenario's folder.
     ///
     /// Errs with what is wrong with the path.
     fn read(&self, path: &str) -> Result<Vec<SourceFile>, String>;
@@ -93,7 +93,9 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
     for file in &config {
         sources.insert(file.name.to_string(), file.text.to_string());
     }
-    sources.insert(source.name.to_string(), source.text.to_string());
+    for name in [config::own_name(source), &source.name] {
+        sources.insert(name, source.text.to_string());
+    }
     Some(Scenario {
         file: source.name.to_string(),
         name,

@@ -211,3 +211,19 @@ proptest::proptest! {
         let _ = read(&[&INLINE[..at.min(end)], &put, &INLINE[end..]].concat());
     }
 }
+
+#[test]
+fn a_run_does_not_know_where_the_tool_was_started() {
+    let at = |name: &str| parse(&SourceFile::new(name, INLINE), &Shelf).unwrap();
+    let (here, there) = (at("test.yaml"), at("some/where/test.yaml"));
+    assert_eq!(here.config, there.config);
+    assert_eq!(
+        (here.shown("test.yaml"), there.shown("test.yaml")),
+        ("test.yaml".into(), "some/where/test.yaml".into())
+    );
+    assert_eq!(
+        (here.shown("other.yaml"), there.shown("other.yaml")),
+        ("other.yaml".into(), "some/where/other.yaml".into())
+    );
+    assert_eq!(there.shown("app:default/service-go.yaml"), "app:default/service-go.yaml");
+}

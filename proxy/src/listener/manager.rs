@@ -86,11 +86,12 @@ impl Listeners {
     /// Makes the sockets those of `snapshot`; false when one could not be bound.
     async fn apply(&mut self, snapshot: &Snapshot) -> bool {
         let wanted: BTreeMap<_, _> = snapshot.listeners.iter().filter(|(_, listener)| listener.bind_to_port).collect();
-        let gone: Vec<_> = self
-            .bound
-            .extract_if(.., |name, bound| wanted.get(name).is_none_or(|listener| listener.address != bound.wanted))
-            .collect();
-        for (_, bound) in gone {
+        let stays =
+            |name: &Arc<str>, bound: &Bound| wanted.get(name).is_some_and(|listener| listener.address == bound.wanted);
+        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.bound).into_iter().partition(|(name, bound)| stays(name, bound));
+        self.bound = kept;
+        for bound in gone.into_values() {
             bound.close(&self.shared, self.patience);
         }
         let mut complete = true;

@@ -87,12 +87,15 @@ fn has_endpoint(snapshot: &Snapshot, cluster: &Cluster, pool: &Pool) -> bool {
     }
 }
 
+/// Pools by endpoint and protocol; those of one entry differ by transport socket.
+type Pools = BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>;
+
 /// One cluster's state.
 pub(crate) struct ClusterState {
     connector: Arc<Connector>,
     breakers: Breakers,
     balancer: Mutex<(BalancerState, RandomStream)>,
-    pools: Mutex<BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>>,
+    pools: Mutex<Pools>,
     active: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
     resolved: Mutex<Option<(Instant, Arc<Assignment>)>>,
 }

@@ -112,6 +112,7 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
 }
 
 fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
+    let message = on_edge(check, &finding);
     CheckResult {
         kind: check.demand.kind().to_owned(),
         edge: check.scope.to_string(),
@@ -120,7 +121,7 @@ fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
         observed: finding.observed,
         allowed: finding.allowed,
         decided_by: explain::decided_by(&finding.evidence),
-        message: finding.message,
+        message,
         power: finding.power,
         summary: finding.summary,
         asked_at: check.asked_at.clone(),
@@ -157,6 +158,11 @@ fn headline(check: &Check, finding: &Finding<'_>) -> String {
     if finding.verdict == CheckVerdict::Inconclusive {
         return format!("{kind} on `{}` cannot be judged: {}", check.scope, finding.message);
     }
+    on_edge(check, finding)
+}
+
+/// The finding's sentence with the check's edge in it.
+fn on_edge(check: &Check, finding: &Finding<'_>) -> String {
     finding.message.replace("{edge}", &format!("`{}`", check.scope))
 }
 
@@ -319,6 +325,12 @@ mod tests {
         let anywhere = Check { scope: Scope::default(), ..never(swallowed) };
         assert_eq!(judged(anywhere.clone(), &with_calls(9, "{}", Vec::new())).0, CheckVerdict::Pass);
         assert_eq!(judged(anywhere, &with_calls(9, r#"{"upstream":[]}"#, Vec::new())).1, "9 of 9");
+    }
+
+    #[test]
+    fn the_sentence_of_a_result_names_its_edge() {
+        let found = judge(&[canary()], &log(hops_to(&[("v1", 1003), ("v2", 997)])), 1e-6, &sources()).remove(0);
+        assert!(found.result.message.starts_with("traffic split on `service-node -> service-go` is 50.15/49.85"));
     }
 
     #[test]

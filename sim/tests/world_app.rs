@@ -105,7 +105,7 @@ async fn env_of_python_shows_the_whole_chain() {
 #[tokio::test]
 async fn a_failed_callee_is_left_out_and_the_reply_is_200() {
     // go answers 404 to node's question; python finds nobody at all.
-    let httpbin_on_gos_port = [("service-go", Program::Httpbin), lab(LabService::Node, "v1")];
+    let httpbin_on_gos_port = [("service-go", Program::Httpbin { port: 8000 }), lab(LabService::Node, "v1")];
     let platform = world(&httpbin_on_gos_port).await;
     let expected = Bytes::from(r#"{"message":"node v1","upstream":[]}"#);
     assert_eq!(body_of(&platform, "service-node", "/env").await, (200, expected));
@@ -117,7 +117,7 @@ async fn a_failed_callee_is_left_out_and_the_reply_is_200() {
 
 #[tokio::test]
 async fn httpbin_answers_what_it_is_asked_to() {
-    let platform = world(&[("httpbin", Program::Httpbin)]).await;
+    let platform = world(&[("httpbin", Program::Httpbin { port: 8000 })]).await;
     let at = |path: &str| Target { port: 8000, ..Target::new("httpbin", path) };
     assert_eq!(ask(&platform, Call::get(at("/status/503"))).await.expect("a reply").status.as_u16(), 503);
 
@@ -142,7 +142,7 @@ async fn httpbin_answers_what_it_is_asked_to() {
 #[tokio::test]
 async fn a_name_without_address_and_a_closed_port_are_told_apart() {
     let platform = wavetank_platform::linux::platform().expect("random bytes");
-    let nobody = world(&[("other", Program::Httpbin)]).await;
+    let nobody = world(&[("other", Program::Httpbin { port: 8000 })]).await;
     let unknown = ask(&nobody, Call::get(Target::new("nowhere", "/"))).await;
     assert_eq!(unknown.expect_err("no such name"), CallFailure::Dns);
     let closed = Target { port: 1, ..Target::new("127.0.0.1", "/") };

@@ -1,5 +1,7 @@
 //! The whole mesh in the tank: real proxies, real control plane, the book's app.
 
+use std::collections::BTreeSet;
+
 use wavetank::observe::{Hop, ObservationLog, Tls};
 use wavetank::scenario::{Manifests, Scenario, parse};
 use wavetank::target::{RunError, RunOutcome, tank};
@@ -51,6 +53,49 @@ spec:
       weight: 30
 "#;
 
+const MYSQL: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db}
+spec:
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: "mysql:8"}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: db}
+spec: {hosts: [db], nonsense: 1}
+"#;
+
+const OWN_ACCOUNT: &str = r#"
+apiVersion: v1
+kind: Service
+metadata: {name: service-go}
+spec: {selector: {app: service-go}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: service-go-v9}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: service-go, version: v9}}
+  template:
+    metadata: {labels: {app: service-go, version: v9}}
+    spec:
+      serviceAccountName: service-go
+      containers: [{name: service-go, image: "registry.example/service-go:v9"}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: sleep}
+spec:
+  selector: {matchLabels: {app: sleep}}
+  template:
+    metadata: {labels: {app: sleep}}
+    spec: {containers: [{name: sleep, image: curl}]}
+"#;
+
 /// Manifests by the names that scenarios here use.
 struct Shelf;
 
@@ -60,6 +105,8 @@ impl Manifests for Shelf {
             "gateway.yaml" => GATEWAY,
             "subsets.yaml" => SUBSETS,
             "canary.yaml" => CANARY,
+            "own-account.yaml" => OWN_ACCOUNT,
+            "mysql.yaml" => MYSQL,
             other => return Err(format!("no {other}")),
         };
         Ok(vec![SourceFile::new(path, text)])
@@ -152,6 +199,20 @@ fn a_missing_subset_is_a_503_that_names_its_cluster() {
 }
 
 #[test]
+fn manifests_bring_their_own_pods_and_services() {
+    let mut own = scenario("v1", "own-account.yaml", "{request: GET service-go/env, from: sleep, count: 40}");
+    own.app = None;
+    let ran = run(&own, 1);
+    let account = Some("spiffe://cluster.local/ns/default/sa/service-go".into());
+    for hop in edge(&ran.log, "sleep", "service-go") {
+        assert_eq!((hop.status, hop.arm()), (200, Some("v9")));
+        assert!(matches!(&hop.tls, Some(Tls::Mutual { callee, .. }) if *callee == account), "{:?}", hop.tls);
+    }
+    let pods: BTreeSet<_> = ran.log.hops().filter_map(|hop| hop.endpoint.as_ref()?.pod).collect();
+    assert_eq!(pods, BTreeSet::from([0, 1]));
+}
+
+#[test]
 fn without_a_gateway_the_ingress_refuses() {
     let ran = run(&scenario("v1", "", "{request: GET ingress/env, count: 5}"), 1);
     assert_eq!(ran.log.calls().count(), 5);
@@ -172,6 +233,10 @@ fn equal_seeds_give_equal_runs_and_other_seeds_do_not() {
 fn a_caller_that_nobody_is_and_a_manifest_in_error_are_told() {
     let nobody = scenario("v1", "", "{request: GET service-go/env, from: service-rust, count: 1}");
     assert!(matches!(tank::run(&nobody, 1), Err(RunError::Scenario(_))));
+    let wrong = scenario("v1", "mysql.yaml", "{request: GET service-go/env, count: 1}");
+    let Err(RunError::Manifests(found)) = tank::run(&wrong, 1) else { panic!("two errors") };
+    let told: Vec<_> = found.iter().map(|one| (one.code.to_string(), one.span.line)).collect();
+    assert_eq!(told, [("MS0301".to_owned(), 8), ("MS0102".to_owned(), 13)]);
 }
 
 /// What httpbin is sent by a caller in the mesh, with what differs between requests left out.

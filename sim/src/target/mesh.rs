@@ -20,7 +20,7 @@ use super::outcome::RunError;
 use super::who::Who;
 use crate::engine::TankHandle;
 use crate::observe::{Ack, Observation, Party, Push};
-use crate::scenario::{Compat, Scenario};
+use crate::scenario::Scenario;
 use crate::world::cast::{CONTROL_PLANE, CONTROL_PLANE_PORT, Cast, Pod, Role, SYSTEM_NAMESPACE};
 use crate::world::kube::KubeFile;
 use crate::world::kubelet::Roster;
@@ -42,17 +42,13 @@ pub(super) struct Mesh {
 impl Mesh {
     /// Starts the control plane in its pod.
     pub(super) async fn start(
-        compat: Compat,
+        dialect: Dialect,
         cast: &Cast,
         tank: &TankHandle,
         roster: &Roster,
     ) -> Result<Self, RunError> {
         let place = cast.pods.iter().position(|pod| pod.role == Role::ControlPlane);
         let place = place.ok_or_else(|| RunError::Internal("the world has no control plane".to_owned()))?;
-        let dialect = match compat {
-            Compat::V1_0 => Dialect::V1_0,
-            Compat::V1 => Dialect::V1,
-        };
         // Keys and signatures of fixed length, all from the seed.
         let ca = authority::CaConfig { key_type: authority::KeyType::Ed25519, ..authority::CaConfig::default() };
         let config = ControlConfig { dialect, ca, ..ControlConfig::default() };
@@ -60,6 +56,10 @@ impl Mesh {
         let control = Control::start(tank.app_platform(roster.pod(place)), config, exchanges.clone())
             .await
             .map_err(|error| RunError::Internal(format!("the control plane did not start: {error}")))?;
+        // A manifest of the user's may stand in for one of the world's that had an address.
+        for service in &cast.services {
+            control.assign_cluster_ip(&service.namespace, &service.name, service.cluster_ip.into());
+        }
         Ok(Self { control, records: Arc::default(), exchanges, proxies: Mutex::default() })
     }
 
@@ -74,9 +74,15 @@ impl Mesh {
         Ok(())
     }
 
-    /// Gives the control plane the scenario's manifests, and returns what it has to say below an error.
-    pub(super) fn apply_manifests(&self, scenario: &Scenario) -> Result<Vec<Diagnostic>, RunError> {
-        let mut found = Vec::new();
+    /// Gives the control plane the scenario's manifests, and returns what it and the world (`found`) have to
+    /// say below an error.
+    ///
+    /// Errs with everything found when anything is an error.
+    pub(super) fn apply_manifests(
+        &self,
+        scenario: &Scenario,
+        mut found: Vec<Diagnostic>,
+    ) -> Result<Vec<Diagnostic>, RunError> {
         for file in &scenario.config {
             found.extend(self.control.apply(file).diagnostics);
         }

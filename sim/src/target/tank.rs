@@ -10,6 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use wavetank_control::config::SourceFile;
+use wavetank_control::diagnostic::Diagnostic;
+use wavetank_control::dialect::Dialect;
 use wavetank_platform::Instant;
 
 use super::callers::{Caller, callers, plan};
@@ -18,11 +20,11 @@ use super::outcome::{RunError, RunOutcome};
 use super::witness::{Driven, witness};
 use crate::engine::{LinkConfig, Tank, TankConfig, TankHandle};
 use crate::observe::ObservationLog;
-use crate::scenario::{App, Network, Scenario};
+use crate::scenario::{App, Compat, Network, Scenario};
 use crate::traffic::drive;
 use crate::world::cast::Cast;
-use crate::world::kube;
 use crate::world::kubelet::{Delays, Kubelet, Roster};
+use crate::world::{kube, manifests};
 
 /// What is left to run after the last reply, for records that close behind it.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -47,19 +49,29 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
 }
 
 fn run_here(scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
-    let cast = Arc::new(cast_of(scenario));
+    let mut cast = cast_of(scenario);
+    let problems = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
+    let cast = Arc::new(cast);
     let callers = callers(scenario, &cast)?;
     let config =
         TankConfig { seed, default_link: link(&scenario.network), time_max: TIME_MAX, ..TankConfig::default() };
     let mut tank = Tank::new(config);
     let roster = Roster::admit(&cast, &mut tank);
-    tank.run(|tank| go(scenario, cast, callers, tank, roster))
+    tank.run(|tank| go(scenario, problems, cast, callers, tank, roster))
 }
 
 fn cast_of(scenario: &Scenario) -> Cast {
     match scenario.app {
         Some(App::IstioLab) => Cast::mesh().with_istio_lab(),
         None => Cast::mesh(),
+    }
+}
+
+/// The dialect that manifests are read in.
+pub(super) fn dialect(compat: Compat) -> Dialect {
+    match compat {
+        Compat::V1_0 => Dialect::V1_0,
+        Compat::V1 => Dialect::V1,
     }
 }
 
@@ -70,16 +82,17 @@ fn link(network: &Network) -> LinkConfig {
 /// The life of the world.
 async fn go(
     scenario: &Scenario,
+    problems: Vec<Diagnostic>,
     cast: Arc<Cast>,
     callers: Vec<Vec<Caller>>,
     tank: TankHandle,
     roster: Roster,
 ) -> Result<RunOutcome, RunError> {
-    let mesh = Arc::new(Mesh::start(scenario.compat, &cast, &tank, &roster).await?);
+    let mesh = Arc::new(Mesh::start(dialect(scenario.compat), &cast, &tank, &roster).await?);
     let objects = kube::objects(&cast);
     let world: Vec<_> = objects.iter().map(|file| SourceFile::new(file.name.as_str(), file.text.as_str())).collect();
     mesh.apply_world(world)?;
-    let mut diagnostics = mesh.apply_manifests(scenario)?;
+    let mut diagnostics = mesh.apply_manifests(scenario, problems)?;
 
     let watcher = mesh.clone();
     let watch = Arc::new(move |file: kube::KubeFile| watcher.apply_endpoints(&file));
@@ -136,7 +149,7 @@ fn outcome(
     tank: &TankHandle,
     start: Instant,
     driven: &[Driven],
-    diagnostics: Vec<wavetank_control::diagnostic::Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     objects: Vec<kube::KubeFile>,
 ) -> RunOutcome {
     let mut entries = witness(cast, mesh.take_records(), driven);

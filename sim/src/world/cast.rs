@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::app::Program;
 use super::app::lab::LabService;
+use super::app::{HTTPBIN_PORT, Program};
 
 /// Namespace of the control plane and the gateways.
 pub const SYSTEM_NAMESPACE: &str = "istio-system";
@@ -87,8 +87,8 @@ impl Pod {
 /// A port of a Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServicePort {
-    /// Name, whose prefix says the protocol.
-    pub name: &'static str,
+    /// Name, whose prefix says the protocol; empty when it has none.
+    pub name: String,
     /// Port of the Service.
     pub port: u16,
     /// Port of the pods.
@@ -102,7 +102,7 @@ pub struct Service {
     pub name: String,
     /// Namespace.
     pub namespace: String,
-    /// The labels that a pod behind it has.
+    /// The labels that a pod behind it has; none selects no pod.
     pub selector: BTreeMap<String, String>,
     /// Ports.
     pub ports: Vec<ServicePort>,
@@ -113,8 +113,8 @@ pub struct Service {
 impl Service {
     /// Whether `pod` is behind this Service.
     pub fn selects(&self, pod: &Pod) -> bool {
-        let wanted = self.selector.iter();
-        self.namespace == pod.namespace && wanted.into_iter().all(|(key, value)| pod.labels.get(key) == Some(value))
+        let has = |(key, value)| pod.labels.get(key) == Some(value);
+        self.namespace == pod.namespace && !self.selector.is_empty() && self.selector.iter().all(has)
     }
 
     /// The name that is good in every namespace.
@@ -133,6 +133,9 @@ pub struct Cast {
     /// Pods, in the order they were added.
     pub pods: Vec<Pod>,
     outside: Vec<String>,
+    /// Addresses given out so far.
+    pod_ips: u32,
+    service_ips: u32,
 }
 
 impl Cast {
@@ -140,7 +143,7 @@ impl Cast {
     pub fn mesh() -> Self {
         let mut cast = Self::default();
         cast.outside.push("client".to_owned());
-        let xds = ServicePort { name: "tcp-xds", port: CONTROL_PLANE_PORT, target_port: CONTROL_PLANE_PORT };
+        let xds = port("tcp-xds", CONTROL_PLANE_PORT);
         cast.add_service(SYSTEM_NAMESPACE, CONTROL_PLANE, &[("app", CONTROL_PLANE)], vec![xds]);
         cast.add_workload(
             SYSTEM_NAMESPACE,
@@ -149,7 +152,7 @@ impl Cast {
             CONTROL_PLANE,
             Role::ControlPlane,
         );
-        let http = ServicePort { name: "http2", port: 80, target_port: 80 };
+        let http = port("http2", 80);
         let labels = [("app", INGRESS), ("istio", "ingressgateway")];
         cast.add_service(SYSTEM_NAMESPACE, INGRESS, &labels, vec![http]);
         let account = format!("{INGRESS}-service-account");
@@ -162,7 +165,7 @@ impl Cast {
     pub fn with_istio_lab(mut self) -> Self {
         for service in LabService::ALL {
             let name = service.service_name();
-            let http = ServicePort { name: "http", port: 80, target_port: 80 };
+            let http = port("http", 80);
             self.add_service(DEFAULT_NAMESPACE, name, &[("app", name)], vec![http]);
             for version in ["v1", "v2"] {
                 let program = Program::Lab { service, version: version.to_owned() };
@@ -178,9 +181,9 @@ impl Cast {
 
     /// Adds `httpbin` to `namespace`: a Service on port 8000 and one pod.
     pub fn add_httpbin(&mut self, namespace: &str, sidecar: bool) {
-        let http = ServicePort { name: "http", port: 8000, target_port: 8000 };
+        let http = port("http", HTTPBIN_PORT);
         self.add_service(namespace, "httpbin", &[("app", "httpbin")], vec![http]);
-        let role = Role::App { program: Program::Httpbin, sidecar };
+        let role = Role::App { program: Program::Httpbin { port: HTTPBIN_PORT }, sidecar };
         self.add_workload(namespace, "httpbin", &[("app", "httpbin"), ("version", "v1")], "default", role);
     }
 
@@ -202,12 +205,34 @@ impl Cast {
 
     /// Adds a Service.
     pub fn add_service(&mut self, namespace: &str, name: &str, selector: &[(&str, &str)], ports: Vec<ServicePort>) {
-        let cluster_ip = nth(Ipv4Addr::new(10, 96, 0, 0), self.services.len());
-        let (namespace, name) = (self.namespace(namespace), name.to_owned());
-        self.services.push(Service { name, namespace, selector: owned(selector), ports, cluster_ip });
+        self.set_service(namespace, name, owned(selector), ports, None);
     }
 
-    /// Adds a Deployment of one pod. A pod with a sidecar gets the labels that injection gives it.
+    /// Adds a Service, or changes the one that has this name. It has address `ip`, else the one it had, else
+    /// the next.
+    pub fn set_service(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        selector: BTreeMap<String, String>,
+        ports: Vec<ServicePort>,
+        ip: Option<Ipv4Addr>,
+    ) {
+        let place = self.services.iter().position(|own| own.namespace == namespace && own.name == name);
+        let had = place.map(|place| self.services[place].cluster_ip);
+        let cluster_ip = ip.or(had).unwrap_or_else(|| {
+            self.service_ips += 1;
+            nth(Ipv4Addr::new(10, 96, 0, 0), self.service_ips)
+        });
+        let namespace = self.namespace(namespace);
+        let service = Service { name: name.to_owned(), namespace, selector, ports, cluster_ip };
+        match place {
+            Some(place) => self.services[place] = service,
+            None => self.services.push(service),
+        }
+    }
+
+    /// Adds a Deployment of one pod.
     pub fn add_workload(
         &mut self,
         namespace: &str,
@@ -216,27 +241,57 @@ impl Cast {
         service_account: &str,
         role: Role,
     ) {
-        let mut labels = owned(labels);
+        self.set_workload(namespace, name, owned(labels), service_account, role, 1);
+    }
+
+    /// Adds a Deployment, or changes the one that has this name: pods that stay keep their addresses. Pods
+    /// with a sidecar get the label that injection gives them; gateways and the control plane stay what they
+    /// are.
+    pub fn set_workload(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        mut labels: BTreeMap<String, String>,
+        service_account: &str,
+        role: Role,
+        replicas: u32,
+    ) {
+        let is_own = |pod: &Pod| pod.namespace == namespace && pod.workload == name;
+        let had = self.pods.iter().find(|pod| is_own(pod) && !matches!(pod.role, Role::App { .. }));
+        let role = had.map_or(role, |pod| pod.role.clone());
         if matches!(role, Role::App { sidecar: true, .. } | Role::Gateway) {
             labels.insert(INJECTED_LABEL.to_owned(), "istio".to_owned());
         }
-        let ip = nth(Ipv4Addr::new(10, 244, 0, 0), self.pods.len());
-        let namespace = self.namespace(namespace);
-        self.pods.push(Pod {
-            name: format!("{name}-0"),
-            namespace,
-            workload: name.to_owned(),
-            index: 0,
-            service_account: service_account.to_owned(),
-            labels,
-            ip,
-            role,
-        });
+        self.pods.retain(|pod| !is_own(pod) || pod.index < replicas);
+        for index in 0..replicas {
+            let place = self.pods.iter().position(|pod| is_own(pod) && pod.index == index);
+            let ip = match place {
+                Some(place) => self.pods[place].ip,
+                None => {
+                    self.pod_ips += 1;
+                    nth(Ipv4Addr::new(10, 244, 0, 0), self.pod_ips)
+                }
+            };
+            let pod = Pod {
+                name: format!("{name}-{index}"),
+                namespace: self.namespace(namespace),
+                workload: name.to_owned(),
+                index,
+                service_account: service_account.to_owned(),
+                labels: labels.clone(),
+                ip,
+                role: role.clone(),
+            };
+            match place {
+                Some(place) => self.pods[place] = pod,
+                None => self.pods.push(pod),
+            }
+        }
     }
 
     /// Callers outside the cluster, with their addresses.
     pub fn outside(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
-        self.outside.iter().enumerate().map(|(at, name)| (name.as_str(), nth(Ipv4Addr::new(192, 0, 2, 0), at)))
+        self.outside.iter().zip(1..).map(|(name, at)| (name.as_str(), nth(Ipv4Addr::new(192, 0, 2, 0), at)))
     }
 
     /// The pods of the control plane.
@@ -282,9 +337,14 @@ impl Cast {
     }
 }
 
-/// The address `index + 1` after `base`.
-fn nth(base: Ipv4Addr, index: usize) -> Ipv4Addr {
-    Ipv4Addr::from(u32::from(base) + u32::try_from(index).unwrap_or(u32::MAX >> 8) + 1)
+/// The address `n` after `base`.
+fn nth(base: Ipv4Addr, n: u32) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(base) + n)
+}
+
+/// A port that is the same on Service and pods.
+fn port(name: &str, number: u16) -> ServicePort {
+    ServicePort { name: name.to_owned(), port: number, target_port: number }
 }
 
 fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

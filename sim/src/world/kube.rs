@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::Ipv4Addr;
 
-use super::cast::{Cast, INJECTED_LABEL, Pod, Service};
+use super::cast::{Cast, INJECTED_LABEL, Pod, Service, ServicePort};
 
 /// One YAML file of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +17,21 @@ pub struct KubeFile {
 }
 
 /// Everything but the endpoints: namespaces and accounts in one file, then each Service and each Deployment
-/// with its pod.
+/// with its pods.
 pub fn objects(cast: &Cast) -> Vec<KubeFile> {
     let mut files = vec![KubeFile { name: "app:accounts.yaml".to_owned(), text: accounts(cast) }];
     files.extend(cast.services.iter().map(|service| KubeFile {
         name: format!("app:{}/{}.yaml", service.namespace, service.name),
         text: self::service(service),
     }));
-    files.extend(cast.pods.iter().map(|pod| KubeFile {
-        name: format!("app:{}/{}.yaml", pod.namespace, pod.name),
-        text: deployment(pod) + "---\n" + &self::pod(pod),
-    }));
+    for pod in cast.pods.iter().filter(|pod| pod.index == 0) {
+        let mut text = deployment(cast, pod);
+        for own in replicas(cast, pod) {
+            text += "---\n";
+            text += &self::pod(own);
+        }
+        files.push(KubeFile { name: format!("app:{}/{}.yaml", pod.namespace, pod.workload), text });
+    }
     files
 }
 
@@ -51,18 +55,24 @@ fn service(service: &Service) -> String {
     labels(&mut text, "    ", &service.selector);
     line(&mut text, format_args!("  ports:"));
     for port in &service.ports {
-        line(&mut text, format_args!("  - name: {}\n    port: {}", port.name, port.port));
+        line(&mut text, format_args!("  - name: {}\n    port: {}", named(port), port.port));
         line(&mut text, format_args!("    targetPort: {}", port.target_port));
     }
     text
 }
 
-fn deployment(pod: &Pod) -> String {
+/// The pods of the Deployment that `first` is of.
+fn replicas<'a>(cast: &'a Cast, first: &'a Pod) -> impl Iterator<Item = &'a Pod> {
+    cast.pods.iter().filter(|pod| pod.namespace == first.namespace && pod.workload == first.workload)
+}
+
+fn deployment(cast: &Cast, pod: &Pod) -> String {
     let mut text = String::new();
     document(&mut text, "apps/v1", "Deployment", &pod.workload, &pod.namespace, &BTreeMap::new());
     let own = pod.labels.iter().filter(|(key, _)| *key != INJECTED_LABEL);
     let own: BTreeMap<_, _> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
-    line(&mut text, format_args!("spec:\n  replicas: 1\n  selector:\n    matchLabels:"));
+    let count = replicas(cast, pod).count();
+    line(&mut text, format_args!("spec:\n  replicas: {count}\n  selector:\n    matchLabels:"));
     labels(&mut text, "      ", &own);
     line(&mut text, format_args!("  template:\n    metadata:\n      labels:"));
     labels(&mut text, "        ", &own);
@@ -73,6 +83,7 @@ fn deployment(pod: &Pod) -> String {
 fn pod(pod: &Pod) -> String {
     let mut text = String::new();
     document(&mut text, "v1", "Pod", &pod.name, &pod.namespace, &pod.labels);
+    line(&mut text, format_args!("  ownerReferences:\n  - kind: ReplicaSet\n    name: {}-0", pod.workload));
     line(&mut text, format_args!("spec:\n  serviceAccountName: {}", pod.service_account));
     line(&mut text, format_args!("status:\n  podIP: {}", pod.ip));
     text
@@ -86,7 +97,7 @@ pub fn endpoint_slice(cast: &Cast, service: &Service, is_ready: impl Fn(Ipv4Addr
     document(&mut text, "discovery.k8s.io/v1", "EndpointSlice", &name, &service.namespace, &own);
     line(&mut text, format_args!("addressType: IPv4\nports:"));
     for port in &service.ports {
-        line(&mut text, format_args!("- name: {}\n  port: {}\n  protocol: TCP", port.name, port.target_port));
+        line(&mut text, format_args!("- name: {}\n  port: {}\n  protocol: TCP", named(port), port.target_port));
     }
     let pods: Vec<_> = cast.pods_behind(service).collect();
     line(&mut text, format_args!("endpoints:{}", if pods.is_empty() { " []" } else { "" }));
@@ -96,6 +107,11 @@ pub fn endpoint_slice(cast: &Cast, service: &Service, is_ready: impl Fn(Ipv4Addr
         line(&mut text, format_args!("  targetRef: {{kind: Pod, name: {}, namespace: {}}}", pod.name, pod.namespace));
     }
     KubeFile { name: format!("app:{}/{}.endpoints.yaml", service.namespace, service.name), text }
+}
+
+/// A port's name as YAML.
+fn named(port: &ServicePort) -> &str {
+    if port.name.is_empty() { "\"\"" } else { &port.name }
 }
 
 /// Begins a document: kind, name and labels.
@@ -136,7 +152,7 @@ mod tests {
         let service = cast.service_named("service-go", "default").expect("a Service");
         let first = cast.pods_behind(service).next().expect("a pod").ip;
         let slice = endpoint_slice(&cast, service, |ip| ip == first);
-        let shown = [find("app:default/service-go.yaml"), find("app:default/service-go-v1-0.yaml"), slice.text];
+        let shown = [find("app:default/service-go.yaml"), find("app:default/service-go-v1.yaml"), slice.text];
         insta::assert_snapshot!(shown.join("---\n"));
     }
 

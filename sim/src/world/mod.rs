@@ -1,6 +1,7 @@
 //! The world around the mesh: what Kubernetes and its users would bring to it.
 //!
 //! - [`cast`]: who is in it: Services, pods, callers outside
+//! - [`manifests`]: what a user's manifests bring into it
 //! - [`kube`]: their Kubernetes objects as YAML
 //! - [`kubelet`]: starts what runs in pods, says when it is ready, and tells the Services
 //! - [`app`]: the programs that run in pods, over plain sockets
@@ -11,3 +12,4 @@ pub mod cast;
 pub mod client;
 pub mod kube;
 pub mod kubelet;
+pub mod manifests;

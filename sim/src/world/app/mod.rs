@@ -11,4 +11,4 @@ pub mod lab;
 pub mod program;
 pub mod serve;
 
-pub use program::Program;
+pub use program::{HTTPBIN_PORT, Program};

@@ -9,6 +9,9 @@ use super::lab::LabService;
 use super::serve::{Asked, Said, serve};
 use super::{httpbin, lab};
 
+/// Port of httpbin, unless told otherwise.
+pub const HTTPBIN_PORT: u16 = 8000;
+
 /// What runs in a pod's application container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
@@ -19,8 +22,11 @@ pub enum Program {
         /// Its version, as its replies name it.
         version: String,
     },
-    /// A service that answers what it is asked to, on port 8000.
-    Httpbin,
+    /// A service that answers what it is asked to.
+    Httpbin {
+        /// Port it listens on.
+        port: u16,
+    },
     /// Nothing that listens: a pod to call from.
     Sleep,
 }
@@ -30,7 +36,7 @@ impl Program {
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Lab { .. } => Some(80),
-            Self::Httpbin => Some(8000),
+            Self::Httpbin { port } => Some(*port),
             Self::Sleep => None,
         }
     }
@@ -57,7 +63,7 @@ impl Program {
     pub(super) async fn answer(&self, platform: &Platform, asked: Asked) -> Said {
         match self {
             Self::Lab { service, version } => lab::answer(*service, version, platform, &asked).await,
-            Self::Httpbin => httpbin::answer(platform, &asked).await,
+            Self::Httpbin { .. } => httpbin::answer(platform, &asked).await,
             Self::Sleep => Said::text(404, ""),
         }
     }

@@ -71,6 +71,7 @@ pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Scenar
         }
         RunError::Internal(_) => (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())]),
     };
+    diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
     ScenarioResult { verdict, diagnostics, ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed) }
 }
 

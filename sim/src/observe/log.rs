@@ -103,9 +103,9 @@ impl ObservationLog {
     /// The log of `entries`, ordered by time and, at equal times, by their canonical text. `start` is when
     /// the mesh had converged and traffic began: what scenarios count their times from.
     pub fn new(start: Instant, entries: Vec<Observation>) -> Self {
-        let mut keyed: Vec<_> = entries.into_iter().map(|entry| (entry.at(), entry.to_string(), entry)).collect();
-        keyed.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        Self { start, entries: keyed.into_iter().map(|(_, _, entry)| entry).collect() }
+        let mut entries = entries;
+        entries.sort_by(|a, b| a.at().cmp(&b.at()).then_with(|| a.to_string().cmp(&b.to_string())));
+        Self { start, entries }
     }
 
     /// When the scenario's own time begins.

@@ -14,8 +14,8 @@ use wavetank_control::{Control, ControlConfig};
 use wavetank_platform::Instant;
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
-use wavetank_proxy::record::{Record, Recorder};
 
+use super::gathered::{Gathered, Gatherer};
 use super::outcome::RunError;
 use super::who::Who;
 use crate::engine::TankHandle;
@@ -34,7 +34,7 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Control plane and proxies of a running tank.
 pub(super) struct Mesh {
     control: Control,
-    records: Arc<Records>,
+    records: Arc<Gatherer>,
     exchanges: Arc<Exchanges>,
     proxies: Mutex<Vec<Proxy>>,
 }
@@ -134,8 +134,8 @@ impl Mesh {
     }
 
     /// What proxies recorded.
-    pub(super) fn take_records(&self) -> Vec<Record> {
-        std::mem::take(&mut *self.records.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take_records(&self) -> Gathered {
+        self.records.take()
     }
 
     /// What the control plane sent and what proxies answered.
@@ -212,16 +212,6 @@ pub(super) async fn convergence(mesh: &Mesh, cast: &Cast, tank: &TankHandle) -> 
             return Err(RunError::NotConverged(late.join("; ")));
         }
         clock.sleep(CONVERGENCE_LOOK).await;
-    }
-}
-
-/// Keeps every record in memory.
-#[derive(Default)]
-struct Records(Mutex<Vec<Record>>);
-
-impl Recorder for Records {
-    fn record(&self, record: Record) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 }
 

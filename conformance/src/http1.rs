@@ -1,6 +1,7 @@
 //! A caller that writes its own HTTP/1.1 bytes (RFC 9112) and reads the answer until the connection ends.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::{ConnectOptions, Platform};
@@ -9,6 +10,9 @@ use crate::live;
 
 /// Longest answer that is read.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Between two looks at a port.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,32 @@ pub async fn get(platform: &Platform, addr: SocketAddr, host: &str, path: &str, 
     let bytes = live::within(platform, "an answer", exchange(platform, addr, request)).await;
     let text = String::from_utf8_lossy(&bytes);
     parse(&text).unwrap_or_else(|| panic!("no HTTP answer: {text}"))
+}
+
+/// Waits until someone listens at `addr`.
+///
+/// # Panics
+/// When nobody comes to.
+pub async fn listens(platform: &Platform, addr: SocketAddr) {
+    let listening = async {
+        while is_refused(platform, addr).await {
+            platform.clock.sleep(LOOK).await;
+        }
+    };
+    live::within(platform, "a listener", listening).await;
+}
+
+/// Waits until nobody listens at `addr`.
+///
+/// # Panics
+/// When someone still does.
+pub async fn closes(platform: &Platform, addr: SocketAddr) {
+    let listening = async {
+        while !is_refused(platform, addr).await {
+            platform.clock.sleep(LOOK).await;
+        }
+    };
+    live::within(platform, "the end of a listener", listening).await;
 }
 
 /// Whether nobody listens at `addr`.

@@ -16,6 +16,7 @@ use wavetank_platform::spawn::OwnedTask;
 use wavetank_platform::{Io, ListenOptions, Platform};
 use wavetank_proxy::snapshot::tls::DownstreamTls;
 use wavetank_proxy::tls::Tls;
+use wavetank_proxy::tls::peer::PeerCertificate;
 
 use crate::live::loopback;
 
@@ -31,7 +32,7 @@ impl Origin {
     /// Starts the program `name` on a free port of the loopback; with `tls`, behind the identity in it.
     ///
     /// Its answers have the name on the first line, method and path on the second, then one line for each
-    /// request header.
+    /// request header, and last, where the caller showed a certificate, `peer:` and the caller's identity.
     ///
     /// # Panics
     /// When there is no free port.
@@ -46,10 +47,10 @@ impl Origin {
                 let (program, tls) = (program.clone(), tls.clone());
                 spawn.go(async move {
                     match tls {
-                        None => program.serve(stream).await,
+                        None => program.serve(stream, None).await,
                         Some((tls, config)) => {
-                            if let Ok((stream, _)) = tls.accept(&config, stream).await {
-                                program.serve(stream).await;
+                            if let Ok((stream, session)) = tls.accept(&config, stream).await {
+                                program.serve(stream, session.peer).await;
                             }
                         }
                     }
@@ -77,9 +78,9 @@ struct Program {
 }
 
 impl Program {
-    async fn serve(self, stream: impl Io) {
+    async fn serve(self, stream: impl Io, peer: Option<PeerCertificate>) {
         let service = service_fn(move |request| {
-            let answer = self.answer(&request);
+            let answer = self.answer(&request, peer.as_ref());
             async move { Ok::<_, Infallible>(answer) }
         });
         let mut server = hyper::server::conn::http1::Builder::new();
@@ -87,11 +88,14 @@ impl Program {
         let _left = server.timer(HyperTimer).serve_connection(TokioIo::new(stream), service).await;
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, peer: Option<&PeerCertificate>) -> Response<Full<Bytes>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let mut text = format!("{}\n{} {}\n", self.name, request.method(), request.uri());
         for (name, value) in request.headers() {
             text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        }
+        if let Some(uri) = peer.and_then(|peer| peer.uri_sans.first()) {
+            text.push_str(&format!("peer: {uri}\n"));
         }
         Response::new(Full::new(Bytes::from(text)))
     }

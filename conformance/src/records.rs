@@ -24,6 +24,12 @@ impl Records {
         live::until(platform, "a record", look).await
     }
 
+    /// Waits for a record that `fits`, and returns the first that does.
+    pub async fn find(&self, platform: &Platform, fits: impl Fn(&Record) -> bool) -> Record {
+        let look = || self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().find(|one| fits(one)).cloned();
+        live::until(platform, "a record", look).await
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -80,7 +80,15 @@ impl Server {
     pub async fn stream(&mut self) -> Stream {
         let voice = within(&self.platform, "a stream", self.streams.recv()).await.expect("the server runs");
         let platform = self.platform.clone();
-        Stream { platform, voice, node: None, asked: BTreeMap::new(), answers: BTreeMap::new(), held: BTreeMap::new() }
+        Stream {
+            platform,
+            voice,
+            node: None,
+            asked: BTreeMap::new(),
+            remembered: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            held: BTreeMap::new(),
+        }
     }
 }
 
@@ -120,7 +128,7 @@ where
     (address, serving.abort_on_drop())
 }
 
-/// One open stream. Dropping it closes the stream.
+/// One open stream.
 pub struct Stream {
     platform: Platform,
     voice: Voice,
@@ -128,6 +136,8 @@ pub struct Stream {
     node: Option<String>,
     /// Names now asked for, by type.
     asked: BTreeMap<String, BTreeSet<String>>,
+    /// Versions that the client says it holds from before, by type and name.
+    remembered: BTreeMap<String, BTreeMap<String, String>>,
     /// The first answer to each nonce: `None` where it was acknowledged, else why not.
     answers: BTreeMap<String, Option<String>>,
     /// All there is, by type, for state of the world.
@@ -170,6 +180,14 @@ impl Stream {
         answers
     }
 
+    /// Ends the stream: the client hears no more of it.
+    pub fn end(&mut self) {
+        match &mut self.voice {
+            Voice::Delta(_, responses) => *responses = mpsc::channel(1).0,
+            Voice::State(_, responses) => *responses = mpsc::channel(1).0,
+        }
+    }
+
     /// Names that the client now asks for, of one type.
     pub fn asked(&self, type_url: &str) -> BTreeSet<String> {
         self.asked.get(type_url).cloned().unwrap_or_default()
@@ -185,6 +203,11 @@ impl Stream {
         }
     }
 
+    /// Versions that the client says it holds from an earlier stream, by name; delta alone has words for it.
+    pub fn remembered(&self, type_url: &str) -> BTreeMap<String, String> {
+        self.remembered.get(type_url).cloned().unwrap_or_default()
+    }
+
     /// Node id of the client.
     pub fn node(&self) -> Option<&str> {
         self.node.as_deref()
@@ -197,10 +220,14 @@ impl Stream {
 
     /// Takes note of the next request.
     async fn hear(&mut self, what: &str) {
+        let refusals: Vec<_> = self.answers.iter().filter(|(_, refused)| refused.is_some()).collect();
+        let what = &format!("{what}, after the refusals {refusals:?},");
         match &mut self.voice {
             Voice::Delta(requests, _) => {
                 let request = within(&self.platform, what, requests.message()).await;
                 let request = request.expect("a request").expect("the client stays");
+                let remembered = self.remembered.entry(request.type_url.clone()).or_default();
+                remembered.extend(request.initial_resource_versions);
                 let names = self.asked.entry(request.type_url).or_default();
                 names.extend(request.resource_names_subscribe);
                 for gone in &request.resource_names_unsubscribe {

@@ -64,3 +64,13 @@ fn envoy_accepts_the_proxies_of_every_scenario() {
     assert!(refused.is_empty(), "{} of {tried} are refused\n{}", refused.len(), refused.join("\n"));
     println!("{tried} bootstraps are accepted");
 }
+
+#[test]
+fn envoy_refuses_what_is_wrong() {
+    let Some(binary) = envoy::binary() else { return };
+    let (name, mut bootstrap) = bootstraps().swap_remove(0);
+    let resources = bootstrap.static_resources.as_mut().expect("resources");
+    resources.clusters[0].name = String::new();
+    let said = envoy::validate(&binary, &bootstrap).expect_err(&name);
+    assert!(said.contains("Name"), "{said}");
+}

@@ -25,12 +25,12 @@ async fn request(platform: &Platform, binary: &OsString, dialect: Dialect, api: 
         assert_eq!(standing.nack, None, "{kind}");
     }
     // A listener is acknowledged before it listens.
-    while http1::is_refused(platform, edge.gateway).await {
-        live::within(platform, "a look", platform.clock.sleep(std::time::Duration::from_millis(20))).await;
-    }
+    http1::listens(platform, edge.gateway).await;
     let answer = http1::get(platform, edge.gateway, "shop.example", "/shop/cart?x=1", &[]).await;
     assert_eq!(answer.status, 200, "{answer:?}\n{}", envoy.said());
     assert!(answer.body.starts_with("web\nGET /shop/cart?x=1\n"), "{}", answer.body);
+    let shows_its_identity = answer.body.ends_with(&format!("\npeer: {GATEWAY_IDENTITY}\n"));
+    assert_eq!(shows_its_identity, dialect == Dialect::V1, "{}", answer.body);
     assert_eq!(edge.web.requests(), 1);
     let other = http1::get(platform, edge.gateway, "shop.example", "/other", &[]).await;
     assert_eq!((other.status, edge.web.requests()), (404, 1));

@@ -1,4 +1,4 @@
-//! The pages of the recording: a shop behind two listeners, and four changes to it.
+//! The pages of the recording: a shop behind three listeners, and four changes to it.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ use rds::route_match::PathSpecifier;
 
 use super::shapes::{
     Routes, any, assignment, direct, eds_cluster, listener, number, path, prefix, route, set_header, static_cluster,
-    to_cluster, virtual_host,
+    tcp_listener, to_cluster, virtual_host,
 };
 use crate::script::Page;
 
@@ -24,6 +24,8 @@ use crate::script::Page;
 pub const SHOP_LISTENER: &str = "listener_http_0";
 /// The listener that holds its routes.
 pub const ADMIN_LISTENER: &str = "envoy-admin/[::]:9443";
+/// The listener that passes bytes to [`LEGACY_CLUSTER`] or, once that is gone, nowhere.
+pub const TCP_LISTENER: &str = "tcp|orders|5432";
 /// The route configuration of the shop.
 pub const SHOP_ROUTES: &str = "local_route_7";
 /// The cluster whose endpoints come under another name.
@@ -35,7 +37,7 @@ pub const PETS_CLUSTER: &str = "default-petstore-8080_gloo-system";
 /// The cluster with its endpoints in it.
 pub const LEGACY_CLUSTER: &str = "legacy.static";
 
-/// The programs that the recording's endpoints stand for.
+/// The programs that the recording's endpoints stand for, and where its listeners are.
 #[derive(Debug, Clone, Copy)]
 pub struct Places {
     /// Behind the shop's cluster at first.
@@ -44,6 +46,12 @@ pub struct Places {
     pub second: SocketAddr,
     /// Where nobody listens; such endpoints are never healthy.
     pub nowhere: SocketAddr,
+    /// Where [`SHOP_LISTENER`] is.
+    pub shop: SocketAddr,
+    /// Where [`ADMIN_LISTENER`] is.
+    pub admin: SocketAddr,
+    /// Where [`TCP_LISTENER`] is.
+    pub bytes: SocketAddr,
 }
 
 /// Everything, from the start: clusters in two responses, endpoints one by one, an empty response, things
@@ -71,8 +79,12 @@ pub fn opening(places: Places) -> Vec<Page> {
         is_cluster(page::<Listener>(
             "9f2c-lds",
             vec![
-                (ADMIN_LISTENER, any(&listener(ADMIN_LISTENER, Routes::Inline(admin_routes())))),
-                (SHOP_LISTENER, any(&listener(SHOP_LISTENER, Routes::Named(SHOP_ROUTES)))),
+                (
+                    ADMIN_LISTENER,
+                    any(&listener(ADMIN_LISTENER, places.admin, Routes::Inline(Box::new(admin_routes())))),
+                ),
+                (SHOP_LISTENER, any(&listener(SHOP_LISTENER, places.shop, Routes::Named(SHOP_ROUTES)))),
+                (TCP_LISTENER, any(&tcp_listener(TCP_LISTENER, places.bytes, LEGACY_CLUSTER))),
             ],
         )),
         page::<rds::RouteConfiguration>("rds;first", vec![(SHOP_ROUTES, any(&shop_routes(false)))]),

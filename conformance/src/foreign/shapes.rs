@@ -8,10 +8,13 @@ use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::endpoint::v3 as eds;
 use envoy_types::pb::envoy::config::listener::v3 as lds;
 use envoy_types::pb::envoy::config::route::v3 as rds;
+use envoy_types::pb::envoy::extensions::compression::gzip::compressor::v3::Gzip;
+use envoy_types::pb::envoy::extensions::filters::http::compressor::v3::Compressor;
 use envoy_types::pb::envoy::extensions::filters::http::cors::v3::Cors;
 use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::FilterConfig as GrpcStats;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
 use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration as ProtoDuration, UInt32Value};
 use prost::{Message, Name};
 
@@ -50,7 +53,7 @@ pub fn address(addr: SocketAddr) -> Option<core::Address> {
     let socket = core::SocketAddress {
         protocol: core::socket_address::Protocol::Tcp as i32,
         address: addr.ip().to_string(),
-        ipv4_compat: true,
+        ipv4_compat: addr.is_ipv6(),
         port_specifier: Some(core::socket_address::PortSpecifier::PortValue(addr.port().into())),
         ..Default::default()
     };
@@ -120,17 +123,17 @@ pub enum Routes {
     /// In the route configuration of this name.
     Named(&'static str),
     /// Here.
-    Inline(rds::RouteConfiguration),
+    Inline(Box<rds::RouteConfiguration>),
 }
 
-/// A listener on a free port of the loopback, with filters before the router that do nothing.
-pub fn listener(name: &str, routes: Routes) -> lds::Listener {
+/// A listener with filters before the router that do nothing.
+pub fn listener(name: &str, at: SocketAddr, routes: Routes) -> lds::Listener {
     let routes = match routes {
         Routes::Named(name) => hcm::http_connection_manager::RouteSpecifier::Rds(hcm::Rds {
             route_config_name: name.to_owned(),
             config_source: ads(),
         }),
-        Routes::Inline(config) => hcm::http_connection_manager::RouteSpecifier::RouteConfig(config),
+        Routes::Inline(config) => hcm::http_connection_manager::RouteSpecifier::RouteConfig(*config),
     };
     let manager = hcm::HttpConnectionManager {
         stat_prefix: "ingress_http".to_owned(),
@@ -145,11 +148,26 @@ pub fn listener(name: &str, routes: Routes) -> lds::Listener {
         strip_port_mode: Some(hcm::http_connection_manager::StripPortMode::StripAnyHostPort(true)),
         ..Default::default()
     };
-    let filter =
-        lds::Filter { name: "hcm".to_owned(), config_type: Some(lds::filter::ConfigType::TypedConfig(any(&manager))) };
+    with_filter(name, at, "hcm", any(&manager))
+}
+
+/// A listener that passes bytes to a cluster.
+pub fn tcp_listener(name: &str, at: SocketAddr, cluster: &str) -> lds::Listener {
+    let proxy = tcp::TcpProxy {
+        stat_prefix: "raw".to_owned(),
+        cluster_specifier: Some(tcp::tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        idle_timeout: duration(Duration::from_secs(9001)),
+        ..Default::default()
+    };
+    with_filter(name, at, "tcp-out", any(&proxy))
+}
+
+fn with_filter(name: &str, at: SocketAddr, filter: &str, config: Any) -> lds::Listener {
+    let config_type = Some(lds::filter::ConfigType::TypedConfig(config));
+    let filter = lds::Filter { name: filter.to_owned(), config_type };
     lds::Listener {
         name: name.to_owned(),
-        address: address(crate::live::loopback(0)),
+        address: address(at),
         per_connection_buffer_limit_bytes: number(32_768),
         filter_chains: vec![lds::FilterChain {
             name: format!("{name}-chain"),
@@ -171,11 +189,16 @@ fn filters() -> Vec<hcm::HttpFilter> {
     };
     vec![
         hcm::HttpFilter { is_optional: true, ..named("wasm/tally", unknown("acme.filters.http.tally.v9.Tally")) },
-        hcm::HttpFilter { disabled: true, ..named("gzip", unknown("acme.filters.http.gzip.v2.Gzip")) },
+        hcm::HttpFilter { disabled: true, ..named("compress", any(&compressor())) },
         named("cors", any(&Cors {})),
         named("grpc_stats", any(&GrpcStats { emit_filter_state: true, ..Default::default() })),
         named("http-router", any(&Router::default())),
     ]
+}
+
+fn compressor() -> Compressor {
+    let library = core::TypedExtensionConfig { name: "gzip".to_owned(), typed_config: Some(any(&Gzip::default())) };
+    Compressor { compressor_library: Some(library), ..Default::default() }
 }
 
 /// A rule on the path.

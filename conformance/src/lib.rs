@@ -9,11 +9,15 @@
 //! - [`foreign`]: the recording: a mesh as another control plane tells it
 //! - [`edge`]: a mesh of one gateway and one program on this machine
 //! - [`shipped`]: the meshes of the repository's scenarios
+//! - [`fingerprint`]: what identifies a run, to compare runs by
 //! - [`envoy`]: a real Envoy, where there is one
+//! - [`differential`]: that Envoy and our proxy, side by side
 //! - [`secrets`]: serves that Envoy its certificate, as an agent beside it does
 
+pub mod differential;
 pub mod edge;
 pub mod envoy;
+pub mod fingerprint;
 pub mod foreign;
 pub mod http1;
 pub mod live;

@@ -14,9 +14,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
+use wavetank_platform::watch;
 
 pub use config::ControlConfig;
 

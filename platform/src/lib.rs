@@ -11,6 +11,7 @@
 //! - [`clock`]: monotonic [`Instant`], wall-clock [`UnixTime`], sleeping
 //! - [`entropy`]: named, forkable ChaCha streams
 //! - [`spawn`]: tasks owned by a process or pod
+//! - [`watch`]: values that others wait on, in a fixed order
 //! - [`hyper_rt`]: hyper's executor and timer over this door
 //! - [`crypto`]: what a TLS provider of this door must offer
 //! - [`linux`]: the real thing
@@ -23,6 +24,7 @@ pub mod linux;
 pub mod net;
 pub mod resolver;
 pub mod spawn;
+pub mod watch;
 
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@
 //! HTTP/2 connections say GOAWAY, so callers leave in good order; at its end, connections that are idle
 //! are closed. Drains nest: a connection follows its listener's drain, which the proxy's own drain ends too.
 
-use tokio::sync::watch;
+use wavetank_platform::watch;
 
 /// How far a drain has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
+use wavetank_platform::watch;
 
 use crate::bootstrap::{Bootstrap, Limits};
 use crate::drain::{Drain, Stage};

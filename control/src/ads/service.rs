@@ -10,9 +10,9 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 use futures_core::Stream;
-use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 use wavetank_platform::Platform;
+use wavetank_platform::watch;
 
 use super::resource::Snapshot;
 use super::session::SessionLimits;

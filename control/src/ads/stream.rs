@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::Node;
 use futures_core::Stream;
-use tokio::sync::watch;
 use tonic::{Status, Streaming};
+use wavetank_platform::watch;
 
 use super::exchange::{Outcome, Push};
 use super::service::{Hub, StreamPermit};

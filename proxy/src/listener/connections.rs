@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
+use wavetank_platform::watch;
 
 /// Open downstream connections, each with its task.
 pub(crate) struct Connections {

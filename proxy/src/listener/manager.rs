@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use wavetank_platform::spawn::OwnedTask;
+use wavetank_platform::watch;
 use wavetank_platform::{ListenOptions, Listener as Socket};
 
 use super::connection;

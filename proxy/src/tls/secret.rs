@@ -9,8 +9,8 @@ use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::sync::watch;
 use wavetank_platform::UnixTime;
+use wavetank_platform::watch;
 
 use super::peer::PeerCertificate;
 use crate::snapshot::tls::SecretName;

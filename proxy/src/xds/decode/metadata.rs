@@ -44,10 +44,11 @@ pub fn transport_socket_match(metadata: Option<&Metadata>) -> Result<BTreeMap<Ar
     }
 }
 
-/// A struct whose values are all strings.
+/// A struct whose values are all strings. A fault names the first key that has another, in the order of keys.
 pub fn strings(of: &Struct) -> Result<BTreeMap<Arc<str>, Arc<str>>, Fault> {
     let mut strings = BTreeMap::new();
-    for (key, value) in &of.fields {
+    let fields: BTreeMap<_, _> = of.fields.iter().collect();
+    for (key, value) in fields {
         match &value.kind {
             Some(Kind::StringValue(text)) => strings.insert(Arc::from(key.as_str()), Arc::from(text.as_str())),
             _ => return Err(Fault::new(key, "a string", "another kind of value")),

@@ -186,9 +186,9 @@ impl Dialect {
     }
 
     /// Name of the cluster that a sidecar sends its own workload's requests to.
-    pub fn inbound_cluster(self, port: u16, port_name: &str, fqdn: &str) -> String {
+    pub fn inbound_cluster(self, port: u16, fqdn: &str) -> String {
         match self {
-            Self::V1_0 => format!("inbound|{port}|{port_name}|{fqdn}"),
+            Self::V1_0 => format!("inbound|{port}||{fqdn}"),
             Self::V1 => format!("inbound|{port}||"),
         }
     }
@@ -198,13 +198,39 @@ impl Dialect {
         self.pick(true, false)
     }
 
-    /// Domains of a gateway's virtual host: today any port in the authority fits.
-    pub fn gateway_domains(self, host: &str, port: u16) -> Vec<String> {
-        match self {
-            _ if host == "*" => vec![host.to_owned()],
-            Self::V1_0 => vec![host.to_owned(), format!("{host}:{port}")],
-            Self::V1 => vec![host.to_owned(), format!("{host}:*")],
+    /// Whether the port in a request's authority counts for nothing; otherwise it is the listener's or none.
+    pub const fn ignores_port_of_authority(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Domains of the virtual host of `name` on `port`.
+    pub fn domains(self, name: &str, port: u16) -> Vec<String> {
+        let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+        if name == "*" || self.ignores_port_of_authority() {
+            return vec![name];
         }
+        vec![name.clone(), format!("{name}:{port}")]
+    }
+
+    /// Whether a service is known by its full name with a dot at the end.
+    pub const fn knows_absolute_names(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Whether a headless service is known by `<pod>.<name>` too.
+    pub const fn knows_pods_of_headless_services(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Whether the Gateways of a proxy are as one: a VirtualService bound to any of them is looked at on every port
+    /// that has its host. Otherwise it is on the servers of its own Gateways.
+    pub const fn merges_gateways(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether a gateway serves a VirtualService's host as it is where its server has a narrower one.
+    pub const fn serves_whole_hosts(self) -> bool {
+        self.pick(true, false)
     }
 
     /// Whether a gateway listens where its Service sends a server's port; otherwise on the port itself.
@@ -212,9 +238,14 @@ impl Dialect {
         self.pick(false, true)
     }
 
-    /// Whether a match block's `gateways` make its `sourceLabels` count for nothing.
-    pub const fn gateways_override_source_labels(self) -> bool {
+    /// Whether `sourceLabels` sees a sidecar's labels only where a Service selects its pod, and never a gateway's.
+    pub const fn labels_need_a_service(self) -> bool {
         self.pick(true, false)
+    }
+
+    /// The regular expression that is known to take every path, as the prefix `/` does.
+    pub const fn regex_of_any_path(self) -> &'static str {
+        self.pick("*", ".*")
     }
 
     /// Where a call goes whose destination no service has.
@@ -224,12 +255,6 @@ impl Dialect {
 
     /// Whether the arms of a split must add up to 100; otherwise weights are relative.
     pub const fn weights_are_percent(self) -> bool {
-        self.pick(true, false)
-    }
-
-    /// Whether an arm of weight 0 is left out of the route. It gets no request either way, but one that is
-    /// kept must name an existing cluster.
-    pub const fn drops_zero_weights(self) -> bool {
         self.pick(true, false)
     }
 

@@ -29,7 +29,7 @@ pub struct EndpointSlice {
 /// One endpoint of a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SliceEndpoint {
-    /// Addresses; the first counts.
+    /// Addresses; each takes traffic.
     pub addresses: Vec<IpAddr>,
     /// Whether it takes new traffic; true when not said.
     pub ready: bool,
@@ -66,7 +66,7 @@ pub static ENDPOINT_SLICE: Table = Table {
 static ENDPOINT: Table = Table {
     name: "EndpointSlice.endpoints[]",
     rows: &[
-        Row::read("addresses", "address of the endpoint"),
+        Row::read("addresses", "addresses of the endpoint"),
         Row::read("conditions", "`ready`: whether it takes traffic; `serving` and `terminating` are accepted"),
         Row::read("nodeName", "the endpoint's node"),
         Row::nested("targetRef", &TARGET_REF, "its Pod, where the address does not tell"),

@@ -123,7 +123,11 @@ static DESTINATION: Table = Table {
     rows: &[
         Row::read("host", "full name of the cluster; a name without a dot is one of the own namespace"),
         Row::read("subset", "subset of the cluster; one that no DestinationRule defines answers 503"),
-        Row::nested("port", &DESTINATION_PORT, "port of the cluster; else the host's only port, or the listener's"),
+        Row::nested(
+            "port",
+            &DESTINATION_PORT,
+            "port of the cluster; else the listener's, or at gateways the host's only one",
+        ),
     ],
 };
 

@@ -20,6 +20,23 @@ impl Dialect {
         self.pick(false, true)
     }
 
+    /// Whether a subset's connection pool keeps the host's `connectTimeout` and `maxRequestsPerConnection` where it has
+    /// none; otherwise it replaces the host's pool.
+    pub const fn subsets_inherit_parts_of_pools(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether `portLevelSettings` hold for connections from a sidecar to its own workload.
+    pub const fn inbound_reads_port_entries(self) -> bool {
+        self.pick(false, true)
+    }
+
+    /// Whether a later DestinationRule for a host gives its policy where the first has none, even if it has no
+    /// subsets.
+    pub const fn merges_policies_without_subsets(self) -> bool {
+        self.pick(false, true)
+    }
+
     /// Whether `namespace/name` names a Gateway, and `namespace/host` a host of one; otherwise only a full name
     /// reaches another namespace.
     pub const fn namespaces_before_slash(self) -> bool {

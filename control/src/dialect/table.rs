@@ -40,6 +40,18 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.subset_ports_replace_all(), "replaces the whole policy", "replaces what it names"),
     },
     Divergence {
+        about: "`connectTimeout` and `maxRequestsPerConnection` of the host, beside a subset's connection pool",
+        answer: |d| yes(d.subsets_inherit_parts_of_pools(), "stay", "are gone"),
+    },
+    Divergence {
+        about: "`portLevelSettings` on the way in",
+        answer: |d| yes(d.inbound_reads_port_entries(), "read", "not read"),
+    },
+    Divergence {
+        about: "Policy of a later DestinationRule without subsets for a host whose first has no policy",
+        answer: |d| yes(d.merges_policies_without_subsets(), "holds", "is lost"),
+    },
+    Divergence {
         about: "Protocol of a port",
         answer: |d| yes(d.protocols_by_name_only(), "by its name", "by `appProtocol`, else by its name"),
     },
@@ -55,24 +67,44 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.sniffs_unnamed_ports(), "HTTP if its first bytes are", "TCP"),
     },
     Divergence {
-        about: "Domains of a gateway's host `a.test` on port 80",
-        answer: |d| code(&d.gateway_domains("a.test", 80).join(", ")),
+        about: "Domains of the host `a.test` on port 80",
+        answer: |d| code(&d.domains("a.test", 80).join(", ")),
+    },
+    Divergence {
+        about: "Port in a request's authority",
+        answer: |d| yes(d.ignores_port_of_authority(), "any", "the listener's, or none"),
+    },
+    Divergence {
+        about: "A service's full name with a dot at its end",
+        answer: |d| yes(d.knows_absolute_names(), "known", "unknown"),
+    },
+    Divergence {
+        about: "`<pod>.<name>` of a headless service",
+        answer: |d| yes(d.knows_pods_of_headless_services(), "known", "unknown"),
+    },
+    Divergence {
+        about: "VirtualService bound to one of a proxy's Gateways",
+        answer: |d| {
+            let all = "on all servers of the proxy that have its host";
+            yes(d.merges_gateways(), all, "on the servers of that Gateway")
+        },
+    },
+    Divergence {
+        about: "Host `*` of a VirtualService on a server for `a.test`",
+        answer: |d| yes(d.serves_whole_hosts(), "serves `*`", "serves `a.test`"),
     },
     Divergence {
         about: "Port that a gateway listens on",
         answer: |d| yes(d.translates_gateway_ports(), "the target port of its Service", "the server's own"),
     },
     Divergence {
-        about: "`sourceLabels` beside `gateways` in a match",
-        answer: |d| yes(d.gateways_override_source_labels(), "not looked at", "must hold too"),
+        about: "`sourceLabels`",
+        answer: |d| yes(d.labels_need_a_service(), "of sidecars that a Service selects", "of every proxy"),
     },
+    Divergence { about: "Regular expression known to take every path", answer: |d| code(d.regex_of_any_path()) },
     Divergence {
         about: "Weights of a split",
         answer: |d| yes(d.weights_are_percent(), "must add up to 100", "relative"),
-    },
-    Divergence {
-        about: "Arm of weight 0",
-        answer: |d| yes(d.drops_zero_weights(), "left out of the route", "kept, gets no request"),
     },
     Divergence { about: "Retries of a route without `retries`", answer: |d| retries(d.default_retries()) },
     Divergence { about: "Retries of an inbound route", answer: |d| retries(d.inbound_retries()) },
@@ -138,14 +170,16 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.inbound_to_loopback(), "`127.0.0.1`", "the one the client asked for"),
     },
     Divergence {
-        about: "Inbound cluster of port 80, named `http`",
-        answer: |d| code(&d.inbound_cluster(80, "http", "service-go.default.svc.cluster.local")),
+        about: "Inbound cluster of port 80",
+        answer: |d| code(&d.inbound_cluster(80, "service-go.default.svc.cluster.local")),
     },
 ];
 
 /// Where today's shape stands in both dialects, because the 1.0.3 outcome has no other expression in
 /// today's xDS or shows no difference to a caller.
 const SAME_IN_BOTH: &[&str] = &[
+    "Of two VirtualServices for one host in the mesh the older counts; the proxy of 1.0.3 refused the routes of the whole port.",
+    "A gateway without VirtualServices has no route (404, `NR`); 1.0.3 gave it a route that answers 404.",
     "Inbound traffic is captured on `virtualInbound` (15006); 1.0.3 used one listener per port behind 15001.",
     "A route to a missing cluster is `503` with flag `NC`; the proxy of 1.0.3 said `NR`.",
     "xDS is v3; 1.0.3 spoke v2.",

@@ -21,7 +21,7 @@ use super::{metadata, shape, tls};
 use crate::dialect::{DefaultBalancer, Dialect};
 use crate::model::workload::spiffe_id;
 use crate::model::{
-    ClusterIp, ConnectionPool, DestinationRule, InboundPort, LoadBalancer, Mesh, PolicyComponents, Service,
+    ClusterIp, ConnectionPool, DestinationRule, InboundPort, LoadBalancer, Mesh, PolicyComponents, Protocol, Service,
     ServicePort, Subset, TlsMode,
 };
 
@@ -170,6 +170,8 @@ fn balance(dialect: Dialect, asked: Option<LoadBalancer>, cluster: &mut Cluster)
 }
 
 /// Mutual TLS as the rule says, else to every endpoint that takes it where the dialect does so by itself.
+///
+/// Where endpoints are not known one by one, mutual TLS by itself is for services whose endpoints all take it.
 fn secure(mesh: &Mesh, wanted: &OutboundCluster<'_>, policy: &PolicyComponents, cluster: &mut Cluster) {
     let mode = policy.tls;
     if mode == Some(TlsMode::Disable) || (mode.is_none() && !mesh.dialect.auto_mtls()) {
@@ -180,6 +182,13 @@ fn secure(mesh: &Mesh, wanted: &OutboundCluster<'_>, policy: &PolicyComponents, 
     let socket = tls::outbound(mesh.dialect, sni, identities(mesh, wanted), wanted.port.protocol.is_http2());
     if mode == Some(TlsMode::IstioMutual) {
         cluster.transport_socket = Some(socket);
+        return;
+    }
+    if wanted.is_passthrough(policy) {
+        let endpoints = &wanted.port.endpoints;
+        if !endpoints.is_empty() && endpoints.iter().all(|endpoint| endpoint.has_sidecar) {
+            cluster.transport_socket = Some(socket);
+        }
         return;
     }
     let matches = |name: &str, criteria: Struct, socket| TransportSocketMatch {
@@ -193,9 +202,10 @@ fn secure(mesh: &Mesh, wanted: &OutboundCluster<'_>, policy: &PolicyComponents, 
     ];
 }
 
-/// The identities of all workloads behind the port, ready or not, so that a new endpoint changes EDS alone.
+/// The identities of all workloads of the service, ready or not, so that a new endpoint changes EDS alone.
 fn identities(mesh: &Mesh, wanted: &OutboundCluster<'_>) -> Vec<String> {
-    let pods = wanted.port.endpoints.iter().filter_map(|endpoint| {
+    let endpoints = wanted.service.ports.iter().flat_map(|port| &port.endpoints);
+    let pods = endpoints.filter_map(|endpoint| {
         let pod = endpoint.pod.as_ref()?;
         Some(spiffe_id(&mesh.config.trust_domain, &pod.namespace, &endpoint.service_account))
     });
@@ -220,6 +230,11 @@ pub fn special(dialect: Dialect, kind: ProxyKind) -> Vec<Cluster> {
     inbound.upstream_bind_config = inbound_bind();
     let mut passthrough = base(dialect, PASSTHROUGH, &pool);
     set_original_dst(&mut passthrough);
+    for cluster in [&mut inbound, &mut passthrough] {
+        if let Some(options) = upstream_protocol::options(Protocol::Sniffed, &pool) {
+            cluster.typed_extension_protocol_options = metadata::typed(upstream_protocol::NAME, options);
+        }
+    }
     vec![black_hole, passthrough, inbound]
 }
 
@@ -238,7 +253,7 @@ pub fn inbound_name(dialect: Dialect, port: &InboundPort<'_>) -> String {
         Dialect::V1_0 => port.port.number,
         Dialect::V1 => port.endpoint.port,
     };
-    dialect.inbound_cluster(number, &port.port.name, &port.service.hostname)
+    dialect.inbound_cluster(number, &port.service.hostname)
 }
 
 /// The cluster from a sidecar to its own workload's `port`.
@@ -247,8 +262,7 @@ pub fn inbound_name(dialect: Dialect, port: &InboundPort<'_>) -> String {
 pub fn inbound(mesh: &Mesh, port: &InboundPort<'_>) -> Cluster {
     let dialect = mesh.dialect;
     let rule = mesh.destination_rule(&port.service.hostname, &port.service.namespace);
-    let policy = rule.map(|rule| rule.components(None, port.port.number, dialect)).unwrap_or_default();
-    let pool = policy.connection_pool.unwrap_or_default();
+    let pool = rule.and_then(|rule| rule.inbound_pool(port.port.number, dialect)).unwrap_or_default();
     let mut cluster = base(dialect, &inbound_name(dialect, port), &pool);
     cluster.metadata = metadata::provenance(&port.port.span, &service_origin(port.service, port.port));
     if let Some(options) = upstream_protocol::options(port.port.protocol, &pool) {

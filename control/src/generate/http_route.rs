@@ -1,22 +1,23 @@
 //! One VirtualService's routes at one place: sidecars or certain gateways, on one port.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::{DataSource, Metadata};
 use envoy_types::pb::envoy::config::route::v3::weighted_cluster::ClusterWeight;
 use envoy_types::pb::envoy::config::route::v3::{
-    Decorator, DirectResponseAction, Route, RouteAction, RouteMatch, WeightedCluster, route, route_action,
+    Decorator, DirectResponseAction, Route, RouteAction, RouteMatch, WeightedCluster, route, route_action, route_match,
 };
 
 use super::cluster::{outbound_name, service_origin};
-use super::proxy::ProxyIdentity;
+use super::proxy::{ProxyIdentity, ProxyKind};
 use super::{matcher, metadata, retry, shape};
 use crate::dialect::Dialect;
 use crate::model::{
-    Destination, GatewayRef, HttpMatch, HttpRoute, Mesh, Service, ServicePort, VirtualService, labels_match,
+    Destination, GatewayRef, HttpMatch, HttpRoute, Labels, Mesh, Service, ServicePort, VirtualService, labels_match,
 };
 
-/// Name of a route that has none.
+/// Name of the route to a service that no VirtualService speaks for.
 const DEFAULT_NAME: &str = "default";
 
 /// Where routes are made for.
@@ -32,25 +33,21 @@ pub struct Place<'a> {
     pub port: u16,
 }
 
-/// The routes of `service` in order, up to the first that takes every request.
+/// The routes of `service`, which is bound to the place, in order up to the first that takes every request.
 pub fn routes(place: Place<'_>, service: &VirtualService) -> Vec<Route> {
     let mut routes = Vec::new();
     for (index, http) in service.http.iter().enumerate() {
         let origin = format!("VirtualService {}/{} http[{index}]", service.namespace, service.name);
         if http.matches.is_empty() {
-            if applies(place, &service.gateways) {
-                let provenance = metadata::provenance(&http.span, &origin);
-                routes.push(route(place, http, None, matcher::everything(), provenance));
-                return routes;
-            }
-            continue;
+            let provenance = metadata::provenance(&http.span, &origin);
+            routes.push(route(place, service, http, None, matcher::everything(), provenance));
+            return routes;
         }
-        for (number, block) in http.matches.iter().enumerate().filter(|(_, block)| holds(place, service, block)) {
-            let matched = matcher::route_match(block);
-            let takes_all = matched == matcher::everything();
+        for (number, block) in http.matches.iter().enumerate().filter(|(_, block)| holds(place, block)) {
             let provenance = metadata::provenance(&block.span, &format!("{origin}.match[{number}]"));
-            routes.push(route(place, http, block.name.as_deref(), matched, provenance));
-            if takes_all {
+            let matched = matcher::route_match(block);
+            routes.push(route(place, service, http, block.name.as_deref(), matched, provenance));
+            if routes.last().is_some_and(|route| takes_everything(place.mesh.dialect, route)) {
                 return routes;
             }
         }
@@ -58,9 +55,17 @@ pub fn routes(place: Place<'_>, service: &VirtualService) -> Vec<Route> {
     routes
 }
 
-/// Whether a route takes every request.
-pub fn takes_everything(route: &Route) -> bool {
-    route.r#match.as_ref().is_some_and(|matched| *matched == matcher::everything())
+/// Whether a route takes every request: any path, and no other condition.
+pub fn takes_everything(dialect: Dialect, route: &Route) -> bool {
+    use route_match::PathSpecifier::{Prefix, SafeRegex};
+    route.r#match.as_ref().is_some_and(|matched| {
+        let any_path = match &matched.path_specifier {
+            Some(Prefix(prefix)) => prefix == "/",
+            Some(SafeRegex(regex)) => regex.regex == dialect.regex_of_any_path(),
+            _ => false,
+        };
+        any_path && matched.headers.is_empty() && matched.query_parameters.is_empty()
+    })
 }
 
 /// The route to a service port that no VirtualService speaks for.
@@ -76,73 +81,93 @@ pub fn default_route(dialect: Dialect, service: &Service, port: &ServicePort) ->
         name: DEFAULT_NAME.to_owned(),
         r#match: Some(matcher::everything()),
         metadata: metadata::provenance(&port.span, &service_origin(service, port)),
-        decorator: decorator(&service.hostname, port.number),
+        decorator: Some(Decorator {
+            operation: format!("{}:{}/*", service.hostname, port.number),
+            ..Default::default()
+        }),
         action: Some(route::Action::Route(action)),
         ..Default::default()
     }
 }
 
-fn applies(place: Place<'_>, gateways: &[GatewayRef]) -> bool {
-    gateways.iter().any(|gateway| place.gateways.contains(gateway))
+/// Whether the part of a match block that is known beforehand holds. `gateways` make the conditions on the client
+/// count for nothing.
+fn holds(place: Place<'_>, block: &HttpMatch) -> bool {
+    let placed = if block.gateways.is_empty() {
+        let namespace = block.source_namespace.as_ref();
+        labels_match(&block.source_labels, &client_labels(place))
+            && namespace.is_none_or(|namespace| *namespace == place.proxy.namespace)
+    } else {
+        block.gateways.iter().any(|gateway| place.gateways.contains(gateway))
+    };
+    placed && block.port.is_none_or(|port| port == place.port)
 }
 
-/// Whether the part of a match block that is known beforehand holds.
-fn holds(place: Place<'_>, service: &VirtualService, block: &HttpMatch) -> bool {
-    let own = !block.gateways.is_empty();
-    let gateways = if own { &block.gateways } else { &service.gateways };
-    let labels = labels_match(&block.source_labels, &place.proxy.labels)
-        || (own && place.mesh.dialect.gateways_override_source_labels());
-    applies(place, gateways)
-        && labels
-        && block.port.is_none_or(|port| port == place.port)
-        && block.source_namespace.as_ref().is_none_or(|namespace| *namespace == place.proxy.namespace)
+/// The labels that `sourceLabels` looks at.
+fn client_labels(place: Place<'_>) -> Cow<'_, Labels> {
+    let is_gateway = place.proxy.kind == ProxyKind::Gateway;
+    let by_service = place.mesh.dialect.labels_need_a_service();
+    if by_service && (is_gateway || place.mesh.inbound_ports(place.proxy.address).is_empty()) {
+        return Cow::Owned(Labels::new());
+    }
+    Cow::Borrowed(&place.proxy.labels)
 }
 
 fn route(
     place: Place<'_>,
+    service: &VirtualService,
     http: &HttpRoute,
     match_name: Option<&str>,
     matched: RouteMatch,
     provenance: Option<Metadata>,
 ) -> Route {
-    let name = match (http.name.as_deref(), match_name) {
-        (Some(name), Some(part)) => format!("{name}.{part}"),
-        (Some(name), None) | (None, Some(name)) => name.to_owned(),
-        (None, None) => DEFAULT_NAME.to_owned(),
-    };
-    let first = http.destinations.first();
+    let name = http.name.as_deref().unwrap_or_default();
     Route {
-        name,
+        name: match_name.map_or_else(|| name.to_owned(), |part| format!("{name}.{part}")),
+        decorator: Some(operation(place, service, http, &matched)),
         r#match: Some(matched),
         metadata: provenance,
-        decorator: first.and_then(|first| decorator(&first.host.name, destination_port(place, first))),
         action: Some(action(place, http)),
         ..Default::default()
     }
 }
 
-fn decorator(host: &str, port: u16) -> Option<Decorator> {
-    Some(Decorator { operation: format!("{host}:{port}/*"), ..Default::default() })
+/// What a trace calls the route: where it leads and its path, or the VirtualService when it leads to several.
+fn operation(place: Place<'_>, service: &VirtualService, http: &HttpRoute, matched: &RouteMatch) -> Decorator {
+    use route_match::PathSpecifier::{Path, Prefix, SafeRegex};
+    let path = match &matched.path_specifier {
+        Some(Prefix(prefix)) => format!("{prefix}*"),
+        Some(Path(path)) => path.clone(),
+        Some(SafeRegex(regex)) => regex.regex.clone(),
+        _ => "/*".to_owned(),
+    };
+    let (name, port) = match arms(http).as_slice() {
+        [only] => (&only.host.name, destination_port(place, only)),
+        _ => (&service.name, place.port),
+    };
+    Decorator { operation: format!("{name}:{port}{path}"), ..Default::default() }
+}
+
+/// Destinations that get requests: one of weight 0 beside others is left out.
+fn arms(http: &HttpRoute) -> Vec<&Destination> {
+    let several = http.destinations.len() > 1;
+    http.destinations.iter().filter(|arm| arm.weight > 0 || !several).collect()
 }
 
 fn action(place: Place<'_>, http: &HttpRoute) -> route::Action {
     let dialect = place.mesh.dialect;
-    let mut arms: Vec<&Destination> = http.destinations.iter().collect();
-    if arms.len() > 1 && dialect.drops_zero_weights() {
-        arms.retain(|arm| arm.weight > 0);
-    }
     let mut action = RouteAction {
         timeout: shape::duration(http.timeout.unwrap_or_default()),
         retry_policy: retry::outbound(dialect, http.retries.as_ref()),
         ..Default::default()
     };
-    match arms.as_slice() {
+    match arms(http).as_slice() {
         [only] => {
             action.metadata_match = arm_provenance(only);
             action.cluster_specifier = Some(route_action::ClusterSpecifier::Cluster(cluster_name(place, only)));
         }
         // Refused when the VirtualService is read; a proxy would refuse the whole route configuration.
-        arms if arms.iter().all(|arm| arm.weight == 0) => return nowhere(),
+        [] => return nowhere(),
         arms => {
             let clusters = arms.iter().map(|arm| ClusterWeight {
                 name: cluster_name(place, arm),
@@ -175,10 +200,13 @@ fn cluster_name(place: Place<'_>, arm: &Destination) -> String {
     outbound_name(destination_port(place, arm), arm.subset.as_deref(), &arm.host.name)
 }
 
-/// The port asked for, else the host's only one, else that which the request came in on.
+/// The port asked for, else at gateways the host's only one, else that which the request came in on.
+///
+/// Istio looks a sidecar's destinations up among the services of the listener's port, so there a service with one
+/// other port is not found.
 fn destination_port(place: Place<'_>, arm: &Destination) -> u16 {
     let only = || match place.mesh.service(&arm.host.name)?.ports.as_slice() {
-        [only] => Some(only.number),
+        [only] if place.proxy.kind == ProxyKind::Gateway => Some(only.number),
         _ => None,
     };
     arm.port.or_else(only).unwrap_or(place.port)

@@ -25,10 +25,14 @@ use crate::model::{InboundPort, Mesh};
 /// Port that inbound connections are captured to.
 pub const INBOUND_PORT: u16 = 15_006;
 
-/// The ports that the workload serves, one for each port number it listens on.
+/// The ports that the workload serves, one for each port number it listens on: that of the oldest Service.
 pub fn ports<'m>(mesh: &'m Mesh, proxy: &ProxyIdentity) -> Vec<InboundPort<'m>> {
     let mut seen = BTreeSet::new();
-    mesh.inbound_ports(proxy.address).into_iter().filter(|port| seen.insert(port.endpoint.port)).collect()
+    let mut ports = mesh.inbound_ports(proxy.address);
+    ports.sort_by_key(|port| port.service.created);
+    ports.retain(|port| seen.insert(port.endpoint.port));
+    ports.sort_by_key(|port| port.endpoint.port);
+    ports
 }
 
 /// `virtualInbound`.
@@ -126,7 +130,7 @@ fn routes(mesh: &Mesh, port: &InboundPort<'_>, cluster: String) -> RouteConfigur
     let provenance = || metadata::provenance(&port.port.span, &service_origin(port.service, port.port));
     let action = RouteAction {
         timeout: shape::duration(Duration::ZERO),
-        retry_policy: retry::inbound(mesh.dialect),
+        retry_policy: retry::inbound(mesh.dialect, port.port.protocol),
         cluster_specifier: Some(route_action::ClusterSpecifier::Cluster(cluster.clone())),
         ..Default::default()
     };

@@ -8,7 +8,8 @@
 //! - [`listener`]: outbound listeners of a sidecar
 //! - [`inbound`]: the one inbound listener of a sidecar
 //! - [`gateway`]: listeners and virtual hosts of a gateway
-//! - [`route`]: virtual hosts of a sidecar
+//! - [`route`]: route configurations of a sidecar
+//! - `virtual_host`: which VirtualService or service has which host on a port
 //! - [`http_route`]: one VirtualService's routes
 //! - [`matcher`]: when a route matches
 //! - [`retry`]: when a request is tried again
@@ -38,6 +39,7 @@ pub mod route;
 pub mod shape;
 pub mod tls;
 pub mod upstream_protocol;
+mod virtual_host;
 
 pub use bootstrap::static_bootstrap;
 pub use proxy::{NodeError, ProxyIdentity, ProxyKind};

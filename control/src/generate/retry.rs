@@ -5,7 +5,7 @@ use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3::Previou
 
 use super::shape;
 use crate::dialect::Dialect;
-use crate::model::Retries;
+use crate::model::{Protocol, Retries};
 
 /// Draws that may hit a host tried before.
 const HOST_SELECTION_ATTEMPTS: i64 = 5;
@@ -29,8 +29,11 @@ pub fn outbound(dialect: Dialect, block: Option<&Retries>) -> Option<RetryPolicy
     Some(policy)
 }
 
-/// The policy of an inbound route; `None`: a request is tried once.
-pub fn inbound(dialect: Dialect) -> Option<RetryPolicy> {
+/// The policy of an inbound route to a port; `None`: a request is tried once. Streams of gRPC are not.
+pub fn inbound(dialect: Dialect, protocol: Protocol) -> Option<RetryPolicy> {
+    if protocol.is_grpc() {
+        return None;
+    }
     dialect.inbound_retries().map(|default| policy(default.attempts, default.retry_on, false))
 }
 

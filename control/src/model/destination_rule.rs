@@ -3,7 +3,7 @@
 use crate::diagnostic::Span;
 use crate::dialect::Dialect;
 
-use super::{Host, Labels, PolicyComponents, TrafficPolicy};
+use super::{ConnectionPool, Host, Labels, PolicyComponents, TrafficPolicy};
 
 /// What the DestinationRules of one host say together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +52,30 @@ impl DestinationRule {
     pub fn components(&self, subset: Option<&Subset>, port: u16, dialect: Dialect) -> PolicyComponents {
         let base = self.policy.as_ref().map(|policy| policy.for_port(port).clone()).unwrap_or_default();
         let Some(over) = subset.and_then(|subset| subset.policy.as_ref()) else { return base };
-        match over.port_entry(port) {
-            Some(entry) if dialect.subset_ports_replace_all() => entry.components.clone(),
+        let mut components = match over.port_entry(port) {
+            Some(entry) if dialect.subset_ports_replace_all() => return entry.components.clone(),
             Some(entry) => base.overridden_by(&entry.components),
             None => base.overridden_by(&over.components),
+        };
+        if dialect.subsets_inherit_parts_of_pools()
+            && let (Some(pool), Some(base)) = (&mut components.connection_pool, &base.connection_pool)
+        {
+            pool.connect_timeout = pool.connect_timeout.or(base.connect_timeout);
+            pool.requests_per_connection_max = pool.requests_per_connection_max.or(base.requests_per_connection_max);
         }
+        components
+    }
+
+    /// The limits on connections from a sidecar to its own workload's service port.
+    pub fn inbound_pool(&self, port: u16, dialect: Dialect) -> Option<ConnectionPool> {
+        let policy = self.policy.as_ref()?;
+        let components = if dialect.inbound_reads_port_entries() { policy.for_port(port) } else { &policy.components };
+        components.connection_pool.clone()
+    }
+
+    /// Whether only proxies of its own namespace see it.
+    pub fn is_private(&self) -> bool {
+        matches!(self.export_to.as_slice(), [only] if *only == self.namespace)
     }
 
     /// Whether proxies in `namespace` see it.

@@ -123,7 +123,10 @@ fn service_port(
         for slice_port in slice.ports.iter().filter(|slice_port| slice_port.name == *name) {
             let namespace = &document.metadata.namespace;
             let found = slice.endpoints.iter();
-            endpoints.extend(found.filter_map(|found| endpoint(found, slice_port.number, namespace, workloads)));
+            endpoints.extend(found.flat_map(|found| {
+                let addresses = found.addresses.iter();
+                addresses.map(|address| endpoint(found, *address, slice_port.number, namespace, workloads))
+            }));
         }
     }
     // Two slices may name one endpoint while it moves between them; a ready one counts.
@@ -134,11 +137,11 @@ fn service_port(
 
 fn endpoint(
     found: &SliceEndpoint,
+    address: IpAddr,
     port: u16,
     namespace: &str,
     workloads: &BTreeMap<IpAddr, Workload>,
-) -> Option<Endpoint> {
-    let address = *found.addresses.first()?;
+) -> Endpoint {
     let workload = workloads.get(&address);
     let named = found.pod.as_ref().map(|(of, name)| WorkloadRef {
         namespace: if of.is_empty() { namespace.to_owned() } else { of.clone() },
@@ -148,7 +151,7 @@ fn endpoint(
         ("", Some(workload)) => workload.node.clone(),
         (node, _) => node.to_owned(),
     };
-    Some(Endpoint {
+    Endpoint {
         address,
         port,
         ready: found.ready,
@@ -158,5 +161,5 @@ fn endpoint(
         has_sidecar: workload.is_some_and(|workload| workload.has_sidecar),
         node,
         span: found.span.clone(),
-    })
+    }
 }

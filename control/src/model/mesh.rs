@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use crate::dialect::Dialect;
 
-use super::{DestinationRule, Endpoint, Gateway, Labels, MeshConfig, Service, ServicePort, VirtualService, Workload};
+use super::{
+    DestinationRule, Endpoint, Gateway, GatewayRef, Labels, MeshConfig, Service, ServicePort, VirtualService, Workload,
+};
 
 /// What all manifests mean together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,20 +69,47 @@ impl Mesh {
     /// The DestinationRule that a client in `client_namespace` uses for a host.
     ///
     /// Dialect 1.0: the most specific host wins wherever the rule lives. Today rules are looked for in the client's
-    /// namespace, then in the service's, then in the root namespace; in each the most specific host wins.
+    /// namespace, then in the service's, then in the root namespace; in each the most specific host wins. A client
+    /// in the root namespace, such as a gateway, has of its own only rules exported to nobody else, because the
+    /// others are meant as defaults for all.
     pub fn destination_rule(&self, host: &str, client_namespace: &str) -> Option<&DestinationRule> {
         let mut fitting = self.destination_rules.iter().filter(|rule| rule.host.covers(host));
         if self.dialect.rules_are_global() {
             return fitting.next();
         }
-        let fitting: Vec<_> = fitting.collect();
-        let own = fitting.iter().find(|rule| rule.namespace == client_namespace);
-        let of = |namespace: &str| {
-            let exported = |rule: &&&DestinationRule| rule.is_visible_in(client_namespace);
-            fitting.iter().filter(exported).find(|rule| rule.namespace == namespace)
+        let root = self.config.root_namespace.as_str();
+        let own = |rule: &&DestinationRule| {
+            let applies = rule.namespace == client_namespace && rule.is_visible_in(client_namespace);
+            applies && (client_namespace != root || rule.is_private())
+        };
+        if let Some(own) = fitting.clone().find(own) {
+            return Some(own);
+        }
+        // The most specific host counts, and then whether the client sees it.
+        let exported = |namespace: &str| {
+            let of = |rule: &&DestinationRule| rule.namespace == namespace && !rule.is_private();
+            let first = fitting.clone().find(of)?;
+            fitting
+                .clone()
+                .filter(of)
+                .find(|rule| rule.host.name == first.host.name && rule.is_visible_in(client_namespace))
         };
         let service = self.services.get(host).map_or("", |service| service.namespace.as_str());
-        own.or_else(|| of(service)).or_else(|| of(&self.config.root_namespace)).copied()
+        exported(service).or_else(|| exported(root))
+    }
+
+    /// The VirtualServices bound to one of `gateways` that proxies in `namespace` see: those that only they see, then
+    /// those exported to them by name, then those exported to all; in each, the oldest first.
+    pub fn virtual_services_of(&self, gateways: &[GatewayRef], namespace: &str) -> Vec<&VirtualService> {
+        let bound = |service: &&VirtualService| {
+            service.gateways.iter().any(|gateway| gateways.contains(gateway)) && service.is_visible_in(namespace)
+        };
+        let mut services: Vec<_> = self.virtual_services.iter().filter(bound).collect();
+        services.sort_by_key(|service| {
+            let to_all = service.export_to.is_empty() || service.export_to.iter().any(|to| to == "*");
+            (to_all, service.namespace != namespace)
+        });
+        services
     }
 
     /// The Gateways that a proxy with these labels serves, oldest first.

@@ -11,7 +11,7 @@ pub enum Protocol {
     Http2,
     /// gRPC, over HTTP/2.
     Grpc,
-    /// gRPC-Web, over HTTP/1.1.
+    /// gRPC-Web, over HTTP/2.
     GrpcWeb,
     /// HTTP inside TLS that the mesh does not open.
     Https,
@@ -42,7 +42,12 @@ impl Protocol {
 
     /// Whether the connection to an endpoint speaks HTTP/2.
     pub fn is_http2(self) -> bool {
-        matches!(self, Protocol::Http2 | Protocol::Grpc)
+        matches!(self, Protocol::Http2 | Protocol::Grpc | Protocol::GrpcWeb)
+    }
+
+    /// Whether requests are calls of gRPC.
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Protocol::Grpc | Protocol::GrpcWeb)
     }
 
     /// The protocol of a Kubernetes service port.
@@ -73,7 +78,7 @@ impl Protocol {
 
     fn of_name(name: &str) -> Option<Protocol> {
         let name = name.to_ascii_lowercase();
-        if name == "grpc-web" || name.starts_with("grpc-web-") {
+        if name.starts_with("grpc-web") {
             return Some(Protocol::GrpcWeb);
         }
         Some(match name_prefix(&name) {
@@ -93,7 +98,6 @@ impl Protocol {
 
     fn of_name_1_0(prefix: &str) -> Option<Protocol> {
         Some(match prefix.to_ascii_lowercase().as_str() {
-            "udp" => Protocol::Udp,
             "grpc" => Protocol::Grpc,
             "http" => Protocol::Http,
             "http2" => Protocol::Http2,
@@ -143,6 +147,8 @@ mod tests {
             ("https", None, 443, Https, Https),
             ("tls-x", None, 443, Tls, Tls),
             ("tcp-x", None, 80, Tcp, Tcp),
+            ("udp-x", None, 80, Tcp, Udp),
+            ("grpc-webs", None, 80, Grpc, GrpcWeb),
             ("mysql", None, 3306, Tcp, Mysql),
             ("web", None, 80, Tcp, Sniffed),
             ("", None, 80, Tcp, Sniffed),

@@ -187,7 +187,8 @@ impl Scope<'_> {
 
 /// Merges rules of one host: the first policy there is, and the subsets of all, the first of a name.
 ///
-/// Istio 1.0 merges over all namespaces, today's within one.
+/// Istio 1.0 merges over all namespaces, today's within one, and what is exported alike. 1.0 looks at the policy of a
+/// later rule only while it goes through that rule's subsets.
 fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Vec<DestinationRule> {
     let mut rules: Vec<DestinationRule> = Vec::new();
     for stored in set.of_kind(Kind::DestinationRule) {
@@ -201,11 +202,15 @@ fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Ve
             policy: subset.policy.clone(),
             span: subset.span.clone(),
         });
+        let export_to = scope.export_to(&spec.export_to);
         let same = |rule: &&mut DestinationRule| {
-            rule.host.name == host.name && (dialect.rules_are_global() || rule.namespace == metadata.namespace)
+            let alike = rule.namespace == metadata.namespace && is_same_set(&rule.export_to, &export_to);
+            rule.host.name == host.name && (dialect.rules_are_global() || alike)
         };
         if let Some(rule) = rules.iter_mut().find(same) {
-            rule.policy = rule.policy.take().or_else(|| spec.policy.clone());
+            if !spec.subsets.is_empty() || dialect.merges_policies_without_subsets() {
+                rule.policy = rule.policy.take().or_else(|| spec.policy.clone());
+            }
             for subset in subsets {
                 if rule.subset(&subset.name).is_none() {
                     rule.subsets.push(subset);
@@ -219,11 +224,15 @@ fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Ve
             host,
             policy: spec.policy.clone(),
             subsets: subsets.collect(),
-            export_to: scope.export_to(&spec.export_to),
+            export_to,
             created: stored.created,
             span: metadata.span.clone(),
         });
     }
     rules.sort_by(|a, b| host_name::specificity(&a.host.name, &b.host.name).then(a.created.cmp(&b.created)));
     rules
+}
+
+fn is_same_set(a: &[String], b: &[String]) -> bool {
+    a.iter().all(|item| b.contains(item)) && b.iter().all(|item| a.contains(item))
 }

@@ -69,9 +69,9 @@ pub struct HttpMatch {
     pub query_params: IndexMap<String, StringMatch>,
     /// The listener or server port it holds for; `None`: any.
     pub port: Option<u16>,
-    /// Labels the client proxy must have; not looked at where the dialect lets `gateways` override them.
+    /// Labels the client proxy must have; not looked at beside `gateways`.
     pub source_labels: Labels,
-    /// Namespace the client proxy must be in; `None`: any.
+    /// Namespace the client proxy must be in; `None`: any. Not looked at beside `gateways`.
     pub source_namespace: Option<String>,
     /// Where this match applies instead of the VirtualService's `gateways`; empty: there.
     pub gateways: Vec<GatewayRef>,
@@ -88,7 +88,7 @@ pub struct Destination {
     pub subset: Option<String>,
     /// Where the subset is written, else the destination.
     pub subset_span: Span,
-    /// Port of that host; `None`: its only port, else the listener's.
+    /// Port of that host; `None`: the listener's, or at gateways its only one.
     pub port: Option<u16>,
     /// Share of the route's requests, relative to the sum over the route. 100 for an only destination.
     pub weight: u32,

@@ -10,6 +10,7 @@ mod names;
 mod object;
 mod pattern;
 mod references;
+mod retries;
 mod service;
 mod virtual_service;
 

@@ -13,13 +13,17 @@ const REGEX_SIZE_MAX: usize = 1 << 20;
 
 /// Checks every pattern of a match.
 pub(super) fn check(of: &HttpMatchSpec, found: &mut Vec<Diagnostic>) {
-    let named = [&of.uri, &of.scheme, &of.method, &of.authority].into_iter().flatten();
+    let named = [&of.scheme, &of.method, &of.authority].into_iter().flatten();
     let in_maps = of.headers.values().chain(of.without_headers.values()).chain(of.query_params.values());
     for pattern in named.chain(in_maps) {
         regex(pattern, found);
+        // Envoy takes an empty prefix of a path, and no other.
+        if pattern.value == StringMatch::Prefix(String::new()) {
+            found.push(Diagnostic::error(codes::EMPTY, &pattern.span, "the prefix is empty"));
+        }
     }
-    for pattern in of.uri.iter().filter(|uri| uri.value == StringMatch::Prefix(String::new())) {
-        found.push(Diagnostic::error(codes::EMPTY, &pattern.span, "the prefix of a uri is empty"));
+    if let Some(uri) = &of.uri {
+        regex(uri, found);
     }
     let claims = of.headers.iter().chain(&of.without_headers).filter(|(name, _)| name.starts_with("@request.auth"));
     for (name, pattern) in claims {

@@ -65,11 +65,8 @@ fn http_route(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Diagnosti
         names::host(&destination.host, false, found);
     }
     weights(&route.route, dialect, found);
-    if let Some(retries) = route.retries.as_ref().filter(|retries| retries.attempts == 0)
-        && !dialect.allows_zero_attempts()
-    {
-        let message = "`attempts` of `retries` is at least 1 in Istio 1.0";
-        found.push(Diagnostic::error(codes::RETRIES, &retries.span, message));
+    if let Some(retries) = &route.retries {
+        super::retries::check(retries, dialect, found);
     }
 }
 
@@ -87,9 +84,8 @@ fn weights(route: &[RouteDestinationSpec], dialect: Dialect, found: &mut Vec<Dia
         return;
     };
     let problem = match (dialect.weights_are_percent(), route.len()) {
-        (true, 1) if total == 0 => return,
-        (true, 1) if total != 100 => format!("the weight of the only destination is {total}, not 100"),
-        (true, _) if total != 100 => format!("the weights are {} = {total}, not 100", sum()),
+        (true, 1) if total > 100 => format!("the weight of the only destination is {total}, more than 100"),
+        (true, 2..) if total != 100 => format!("the weights are {} = {total}, not 100", sum()),
         (false, 2..) if total == 0 => "all weights are 0".to_owned(),
         (false, _) if total > u64::from(u32::MAX) => format!("the weights add up to {total}, more than {}", u32::MAX),
         _ => return,

@@ -74,12 +74,15 @@ pub(super) struct Core {
     pub(super) stats: Stats,
     /// Where reads land before they are handed on.
     pub(super) scratch: Box<[u8]>,
+    /// The present moment, the steps taken in it, and how many there may be.
+    moment: (Nanos, u64),
+    steps_max: u64,
     egress: Vec<Packet>,
     alarm: Option<(Nanos, Pin<Box<Sleep>>)>,
 }
 
 impl Core {
-    pub(super) fn new(clock: Arc<TankClock>, links: Links, services: Services) -> Self {
+    pub(super) fn new(clock: Arc<TankClock>, links: Links, services: Services, steps_max: u64) -> Self {
         Self {
             kernels: None,
             clock,
@@ -101,6 +104,8 @@ impl Core {
             hash: PacketHash::new(),
             stats: Stats::default(),
             scratch: vec![0; READ_AHEAD].into_boxed_slice(),
+            moment: (0, 0),
+            steps_max,
             egress: Vec::new(),
             alarm: None,
         }
@@ -109,6 +114,7 @@ impl Core {
     /// Moves the world on by one thing. Called by tokio, within the runtime, when no task can run.
     pub(super) fn turn(&mut self) {
         let now = self.clock.nanos();
+        self.count_step(now);
         if self.dirty {
             self.collect(now);
             return look_again();
@@ -127,6 +133,16 @@ impl Core {
             Some(at) => self.arm(at - at % MILLISECOND),
             None => {}
         }
+    }
+
+    /// On links that take no time two ends may talk for ever without a moment passing.
+    fn count_step(&mut self, now: Nanos) {
+        if self.moment.0 != now {
+            self.moment = (now, 0);
+        }
+        self.moment.1 += 1;
+        let (at, steps) = self.moment;
+        assert!(steps <= self.steps_max, "time stands still at {at} ns: {steps} things happened in this moment");
     }
 
     /// Takes every packet that the pods' kernels want to send and puts it on its way. Traffic within a pod

@@ -29,10 +29,12 @@ pub struct TankConfig {
     pub epoch: UnixTime,
     /// Simulated time after which a run that has not ended is stuck.
     pub time_max: Duration,
+    /// Steps of the network within one moment after which time is taken to stand still.
+    pub steps_max: u64,
 }
 
 impl Default for TankConfig {
-    /// Seed 1, links of half a millisecond, no spare pods, 2018-12-01, ten years.
+    /// Seed 1, links of half a millisecond, no spare pods, 2018-12-01, ten years, fifty million steps.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -40,6 +42,7 @@ impl Default for TankConfig {
             spare_pods: 0,
             epoch: EPOCH,
             time_max: Duration::from_secs(10 * 365 * 86_400),
+            steps_max: 50_000_000,
         }
     }
 }
@@ -91,7 +94,7 @@ impl Tank {
     ///
     /// # Panics
     /// When the scenario panics; when it has not ended after [`TankConfig::time_max`], for then nothing can
-    /// happen any more; when another world runs on this thread.
+    /// happen any more; when time stands still, for more than [`TankConfig::steps_max`] things happen at once; when another world runs on this thread.
     pub fn run<F, R>(mut self, scenario: impl FnOnce(TankHandle) -> F) -> R
     where
         F: Future<Output = R>,
@@ -134,7 +137,7 @@ impl Tank {
         let clock = Arc::new(TankClock::new(self.config.epoch));
         let links = Links::new(engine.fork("links"), self.config.default_link);
         let services = Services::new(engine.fork("services"));
-        let mut core = Core::new(clock.clone(), links, services);
+        let mut core = Core::new(clock.clone(), links, services, self.config.steps_max);
         // Losses are made good by the flows, and backlogs are kept by the ports: the kernel does neither.
         let kernel = KernelConfig::default().retx_threshold(u32::MAX).default_backlog(usize::MAX);
         let mut net = Net::with_config(kernel);

@@ -88,8 +88,25 @@ async fn go(
     tank: TankHandle,
     roster: Roster,
 ) -> Result<RunOutcome, RunError> {
-    let mesh = Arc::new(Mesh::start(dialect(scenario.compat), &cast, &tank, &roster).await?);
     let objects = kube::objects(&cast);
+    let (mesh, diagnostics) = converge(scenario, problems, &objects, &cast, &tank, &roster).await?;
+    let start = tank.now();
+    let driven = send(scenario, callers, &tank, &roster, start).await;
+    tank.sleep(DRAIN).await;
+    Ok(outcome(&mesh, &cast, &tank, start, &driven, diagnostics, objects))
+}
+
+/// Starts everything, and waits until every proxy has taken the newest configuration. Returns the mesh, and
+/// what there is to say about its manifests.
+async fn converge(
+    scenario: &Scenario,
+    problems: Vec<Diagnostic>,
+    objects: &[kube::KubeFile],
+    cast: &Arc<Cast>,
+    tank: &TankHandle,
+    roster: &Roster,
+) -> Result<(Arc<Mesh>, Vec<Diagnostic>), RunError> {
+    let mesh = Arc::new(Mesh::start(dialect(scenario.compat), cast, tank, roster).await?);
     let world: Vec<_> = objects.iter().map(|file| SourceFile::new(file.name.as_str(), file.text.as_str())).collect();
     mesh.apply_world(world)?;
     let mut diagnostics = mesh.apply_manifests(scenario, problems)?;
@@ -101,16 +118,12 @@ async fn go(
     let control: Vec<_> = cast.control_plane().map(|pod| pod.ip).collect();
     kubelet.report(&control, true).await;
     kubelet.start_programs().await.map_err(|error| RunError::Internal(format!("a program did not start: {error}")))?;
-    mesh.start_proxies(&cast, &tank, &roster)?;
+    mesh.start_proxies(cast, tank, roster)?;
     let others: Vec<_> = cast.pods.iter().map(|pod| pod.ip).filter(|ip| !control.contains(ip)).collect();
     kubelet.report(&others, true).await;
-    convergence(&mesh, &cast, &tank).await?;
+    convergence(&mesh, cast, tank).await?;
     diagnostics.extend(mesh.findings());
-
-    let start = tank.now();
-    let driven = send(scenario, callers, &tank, &roster, start).await;
-    tank.sleep(DRAIN).await;
-    Ok(outcome(&mesh, &cast, &tank, start, &driven, diagnostics, objects))
+    Ok((mesh, diagnostics))
 }
 
 /// Sends all traffic and waits until each request is done.
@@ -163,3 +176,6 @@ fn outcome(
         world_files: objects.into_iter().map(|file| (file.name, file.text)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

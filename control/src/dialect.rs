@@ -269,6 +269,11 @@ impl Dialect {
         self.pick(None, Some(0.0))
     }
 
+    /// Whether what is not HTTP on a sidecar's HTTP port goes where it was opened to; otherwise it is a bad request.
+    pub const fn inspects_http_ports(self) -> bool {
+        self.pick(false, true)
+    }
+
     /// Whether a port with an unknown name is looked into for HTTP; otherwise it is TCP.
     pub const fn sniffs_unnamed_ports(self) -> bool {
         self.pick(false, true)

@@ -63,6 +63,10 @@ const DIVERGENCES: &[Divergence] = &[
         },
     },
     Divergence {
+        about: "Bytes that are not HTTP, from a sidecar's workload to an HTTP port",
+        answer: |d| yes(d.inspects_http_ports(), "passed through to the address they were sent to", "400"),
+    },
+    Divergence {
         about: "Port with an unknown name",
         answer: |d| yes(d.sniffs_unnamed_ports(), "HTTP if its first bytes are", "TCP"),
     },

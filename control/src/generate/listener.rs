@@ -51,11 +51,16 @@ fn addresses(service: &Service, port: &ServicePort) -> Vec<IpAddr> {
     }
 }
 
-fn captured(dialect: Dialect) -> Listener {
-    let unknown = match dialect.unknown_destination() {
+/// The cluster of connections to addresses that no service has.
+fn unknown_destination(dialect: Dialect) -> &'static str {
+    match dialect.unknown_destination() {
         UnknownDestination::Refused => BLACK_HOLE,
         UnknownDestination::Allowed => PASSTHROUGH,
-    };
+    }
+}
+
+fn captured(dialect: Dialect) -> Listener {
+    let unknown = unknown_destination(dialect);
     Listener {
         name: "virtualOutbound".to_owned(),
         address: shape::address("0.0.0.0", OUTBOUND_PORT),
@@ -86,15 +91,40 @@ fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> O
     let (service, first) = services.first()?;
     let prefix = format!("outbound_0.0.0.0_{port}");
     let manager = http_manager::filter(mesh.dialect, Side::Outbound, &prefix, http_manager::rds(&port.to_string()));
-    Some(Listener {
+    let mut listener = Listener {
         name: format!("0.0.0.0_{port}"),
         address: shape::address("0.0.0.0", port),
-        filter_chains: vec![FilterChain { filters: vec![manager], ..Default::default() }],
         metadata: metadata::provenance(&first.span, &service_origin(service, first)),
         bind_to_port: shape::flag(false),
         traffic_direction: TrafficDirection::Outbound as i32,
         ..Default::default()
-    })
+    };
+    if mesh.dialect.inspects_http_ports() {
+        let unknown = unknown_destination(mesh.dialect);
+        let bytes = FilterChain { filters: vec![tcp(unknown, unknown)], ..Default::default() };
+        inspect(&mut listener, manager, bytes);
+    } else {
+        listener.filter_chains = vec![FilterChain { filters: vec![manager], ..Default::default() }];
+    }
+    Some(listener)
+}
+
+/// Gives HTTP to `manager` and all else to `bytes`, by what a client sends first.
+fn inspect(listener: &mut Listener, manager: Filter, bytes: FilterChain) {
+    listener.filter_chains = vec![FilterChain {
+        filter_chain_match: Some(FilterChainMatch {
+            transport_protocol: "raw_buffer".to_owned(),
+            application_protocols: ["http/1.1", "h2c"].map(str::to_owned).to_vec(),
+            ..Default::default()
+        }),
+        filters: vec![manager],
+        ..Default::default()
+    }];
+    listener.default_filter_chain = Some(bytes);
+    let inspector = shape::any(&HttpInspector::default());
+    listener.listener_filters = vec![listener_filter("envoy.filters.listener.http_inspector", inspector)];
+    // Zero waits for the client's first bytes as long as they take.
+    listener.listener_filters_timeout = shape::duration(Duration::ZERO);
 }
 
 fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, port: &ServicePort) -> Listener {
@@ -114,20 +144,7 @@ fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, 
     }
     let prefix = format!("outbound_{address}_{number}");
     let routes = http_manager::rds(&route::sniffed_name(service, port));
-    listener.filter_chains = vec![FilterChain {
-        filter_chain_match: Some(FilterChainMatch {
-            transport_protocol: "raw_buffer".to_owned(),
-            application_protocols: ["http/1.0", "http/1.1", "h2c"].map(str::to_owned).to_vec(),
-            ..Default::default()
-        }),
-        filters: vec![http_manager::filter(mesh.dialect, Side::Outbound, &prefix, routes)],
-        ..Default::default()
-    }];
-    listener.default_filter_chain = Some(bytes);
-    let inspector = shape::any(&HttpInspector::default());
-    listener.listener_filters = vec![listener_filter("envoy.filters.listener.http_inspector", inspector)];
-    // Zero waits for the client's first bytes as long as they take.
-    listener.listener_filters_timeout = shape::duration(Duration::ZERO);
+    inspect(&mut listener, http_manager::filter(mesh.dialect, Side::Outbound, &prefix, routes), bytes);
     listener
 }
 

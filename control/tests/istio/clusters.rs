@@ -1,6 +1,8 @@
 //! Which DestinationRule a cluster obeys, and what it makes of it; listeners of a workload's own ports.
 
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::listener::v3::Filter;
+use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
 use wavetank_control::Dialect;
 use wavetank_control::generate::{ProxyKind, generate};
@@ -171,6 +173,12 @@ fn of_two_services_on_a_workloads_port_the_older_names_it() {
     );
 }
 
+/// Whether a text stands in a filter's configuration.
+fn says(filter: &Filter, text: &str) -> bool {
+    let Some(ConfigType::TypedConfig(config)) = &filter.config_type else { return false };
+    config.value.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
 #[test]
 fn limits_of_a_port_hold_on_the_way_in_today() {
     let spec = "{host: go, trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}, \
@@ -190,11 +198,8 @@ fn calls_of_grpc_are_not_tried_again_on_the_way_in() {
         let slice = endpoint("go", "10.0.0.1", 80, true).replace("name: http, port", &format!("name: {name}, port"));
         let resources = sidecar(Dialect::V1, &[service("go", "10.96.0.1", &ports), slice]);
         let listener = resources.listeners.iter().find(|of| of.name == "virtualInbound").expect("one");
-        let text = listener.filter_chains.iter().flat_map(|chain| &chain.filters).any(|filter| {
-            use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
-            let Some(ConfigType::TypedConfig(config)) = &filter.config_type else { return false };
-            config.value.windows(20).any(|window| window == b"reset-before-request")
-        });
+        let mut filters = listener.filter_chains.iter().flat_map(|chain| &chain.filters);
+        let text = filters.any(|filter| says(filter, "reset-before-request"));
         assert_eq!(text, retried, "{name}");
     }
 }
@@ -205,4 +210,19 @@ fn passed_through_requests_keep_their_protocol() {
     for name in ["PassthroughCluster", "InboundPassthroughCluster"] {
         assert!(!cluster(&resources, name).typed_extension_protocol_options.is_empty(), "{name}");
     }
+}
+
+/// Today an HTTP port is looked into before it is taken for HTTP, because another service's bytes may come by.
+#[test]
+fn bytes_that_are_not_http_pass_through_an_http_port_today() {
+    let chains = |dialect| {
+        let resources = sidecar(dialect, &[go()]);
+        let listener = resources.listeners.into_iter().find(|of| of.name == "0.0.0.0_80").expect("one");
+        let matched = listener.filter_chains[0].filter_chain_match.clone().unwrap_or_default();
+        let mut filters = listener.default_filter_chain.iter().flat_map(|chain| &chain.filters);
+        let bytes = filters.any(|filter| says(filter, "PassthroughCluster"));
+        (matched.application_protocols, listener.listener_filters.len(), bytes)
+    };
+    assert_eq!(chains(Dialect::V1_0), (vec![], 0, false));
+    assert_eq!(chains(Dialect::V1), (vec!["http/1.1".to_owned(), "h2c".to_owned()], 1, true));
 }

@@ -281,6 +281,16 @@ fn a_run_in_which_nothing_can_happen_any_more_panics() {
 }
 
 #[test]
+#[should_panic(expected = "a bug in a task")]
+fn a_panic_in_a_task_of_the_world_fails_the_run() {
+    let (tank, pods) = world(1, TankConfig::default());
+    tank.run(|tank| async move {
+        tank.app_platform(pods[0]).spawn.go(async { panic!("a bug in a task") });
+        tank.sleep(ms(1)).await;
+    });
+}
+
+#[test]
 fn a_hundred_pods_talk_to_each_other() {
     let (tank, pods) = world(100, TankConfig::default());
     tank.run(|tank| async move {

@@ -24,7 +24,7 @@ use super::dns::Dns;
 use super::heap::{Event, Heap, Nanos};
 use super::link::Links;
 use super::nat::{LocalDial, Ports, Services};
-use super::pod::{Pod, PodId};
+use super::pod::{Panics, Pod, PodId};
 use super::slab::Slab;
 use super::socket::{READ_AHEAD, Socket};
 use super::trace::{PacketHash, Stats, v4};
@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     pub(super) clock: Arc<TankClock>,
     pub(super) entropy: Entropy,
+    pub(super) panics: Arc<Panics>,
 }
 
 impl Shared {

@@ -60,7 +60,7 @@ impl TankHandle {
         if restarts > 0 {
             entropy = entropy.fork(&format!("restart/{restarts}"));
         }
-        let process = Arc::new(Process::new(pod, container));
+        let process = Arc::new(Process::new(pod, container, self.shared.panics.clone()));
         let random = SeededRandom::lend(entropy.stream_named("tls"));
         let net = Arc::new(TankNet { shared: self.shared.clone(), process: process.clone() });
         let platform = Platform {

@@ -1,10 +1,13 @@
 //! Pods and the processes in their containers.
 
+use std::any::Any;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -87,6 +90,42 @@ pub(super) struct Process {
     pub(super) container: Container,
     alive: AtomicBool,
     tasks: Mutex<Tasks>,
+    panics: Arc<Panics>,
+}
+
+/// The first panic of any task of the world: a run in which one panicked has no result.
+#[derive(Debug, Default)]
+pub(super) struct Panics(Mutex<Option<Box<dyn Any + Send>>>);
+
+impl Panics {
+    fn keep(&self, panic: Box<dyn Any + Send>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+    }
+
+    pub(super) fn take(&self) -> Option<Box<dyn Any + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Runs a task and keeps its panic, where tokio would drop it with the task.
+struct Watched {
+    task: Pin<Box<dyn Future<Output = ()> + Send>>,
+    panics: Arc<Panics>,
+}
+
+impl Future for Watched {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // The task is not polled again after it panicked, so nothing sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| self.task.as_mut().poll(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                self.panics.keep(panic);
+                Poll::Ready(())
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -97,8 +136,8 @@ struct Tasks {
 }
 
 impl Process {
-    pub(super) fn new(pod: PodId, container: Container) -> Self {
-        Self { pod, container, alive: AtomicBool::new(true), tasks: Mutex::default() }
+    pub(super) fn new(pod: PodId, container: Container, panics: Arc<Panics>) -> Self {
+        Self { pod, container, alive: AtomicBool::new(true), tasks: Mutex::default(), panics }
     }
 
     pub(super) fn is_alive(&self) -> bool {
@@ -123,6 +162,7 @@ pub(super) struct TankSpawn(pub(super) Arc<Process>);
 
 impl Spawn for TankSpawn {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
+        let future = Box::pin(Watched { task: future, panics: self.0.panics.clone() });
         let Ok(runtime) = Handle::try_current() else {
             return Task::never_started();
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl Tank {
     /// Runs the world until `scenario` is done, and takes it down.
     ///
     /// # Panics
-    /// When the scenario panics; when it has not ended after [`TankConfig::time_max`], for then nothing can
+    /// When the scenario or any task in the world panics; when it has not ended after [`TankConfig::time_max`], for then nothing can
     /// happen any more; when time stands still, for more than [`TankConfig::steps_max`] things happen at once; when another world runs on this thread.
     pub fn run<F, R>(mut self, scenario: impl FnOnce(TankHandle) -> F) -> R
     where
@@ -127,6 +128,9 @@ impl Tank {
         // Tasks drop their sockets, so they go before the kernels do.
         drop(runtime);
         drop(down);
+        if let Some(panic) = shared.panics.take() {
+            resume_unwind(panic);
+        }
         result
     }
 
@@ -153,7 +157,7 @@ impl Tank {
             }
         }
         core.kernels = Some(net.enter());
-        Arc::new(Shared { core: Mutex::new(core), clock, entropy })
+        Arc::new(Shared { core: Mutex::new(core), clock, entropy, panics: Arc::default() })
     }
 }
 

@@ -93,7 +93,9 @@ impl Envoy {
         let folder = Folder::new();
         let log = File::create(log(&folder.0)).expect("a log");
         let child = Command::new(binary)
-            .args(["--use-dynamic-base-id", "-l", "warning", "--concurrency", "1", "-c"])
+            .args(["--use-dynamic-base-id", "-l", "warning", "--concurrency", "1"])
+            // Its access log is read while it runs.
+            .args(["--file-flush-interval-msec", "10", "-c"])
             .arg(folder.bootstrap(bootstrap))
             .stdout(Stdio::null())
             .stderr(log)

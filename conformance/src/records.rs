@@ -30,6 +30,11 @@ impl Records {
         live::until(platform, "a record", look).await
     }
 
+    /// All of them.
+    pub fn all(&self) -> Vec<Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

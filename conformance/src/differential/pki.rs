@@ -104,10 +104,8 @@ impl Pki {
             of(name, tls::secret::Type::TlsCertificate(certificate))
         });
         let roots = self.authorities().into_iter().map(|(name, authority)| {
-            let context = tls::CertificateValidationContext {
-                trusted_ca: inline(authority.root.pem()),
-                ..Default::default()
-            };
+            let context =
+                tls::CertificateValidationContext { trusted_ca: inline(authority.root.pem()), ..Default::default() };
             of(name, tls::secret::Type::ValidationContext(context))
         });
         certificates.chain(roots).collect()

@@ -161,11 +161,8 @@ impl Upstream {
         let mut body = Vec::new();
         loop {
             let wanted = length.map_or(usize::MAX, |length: usize| length.saturating_sub(body.len()));
-            let taken: Vec<u8> = if chunked || length.is_some() {
-                ahead.drain(..ahead.len().min(wanted)).collect()
-            } else {
-                Vec::new()
-            };
+            let taken: Vec<u8> =
+                if chunked || length.is_some() { ahead.drain(..ahead.len().min(wanted)).collect() } else { Vec::new() };
             body.extend_from_slice(&taken);
             if let Some(seen) = self.script().seen.get_mut(index) {
                 seen.extend_from_slice(&taken);
@@ -173,7 +170,10 @@ impl Upstream {
             let whole = match length {
                 Some(length) => body.len() >= length,
                 // Chunks of these rows hold no blank line, so the first one is the end.
-                None => !chunked || (body.starts_with(b"0\r\n") || contains(&body, b"\r\n0\r\n")) && body.ends_with(b"\r\n\r\n"),
+                None => {
+                    !chunked
+                        || (body.starts_with(b"0\r\n") || contains(&body, b"\r\n0\r\n")) && body.ends_with(b"\r\n\r\n")
+                }
             };
             if whole {
                 return true;

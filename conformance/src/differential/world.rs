@@ -58,6 +58,7 @@ pub fn world(places: Places) -> World {
     World { listeners: listeners(), clusters: clusters(places) }
 }
 
+#[expect(deprecated, reason = "control planes still write it")]
 fn clusters(places: Places) -> Vec<cds::Cluster> {
     let at = |name: &str, addr| cluster(name, &[(addr, HealthStatus::Unknown)]);
     let up = |name: &str| at(name, places.up);
@@ -79,13 +80,11 @@ fn clusters(places: Places) -> Vec<cds::Cluster> {
         unhealthy("sick", 0.0),
         unhealthy("panic", 50.0),
         cluster("draining", &[(places.up, HealthStatus::Draining)]),
-        cluster("degraded", &[(places.up, HealthStatus::Degraded)]),
         limited(up("pending0"), Limits { pending: Some(0), ..Limits::default() }),
         limited(up("requests0"), Limits { requests: Some(0), ..Limits::default() }),
         limited(up("connections0"), Limits { connections: Some(0), ..Limits::default() }),
         limited(up("retries0"), Limits { retries: Some(0), ..Limits::default() }),
         cds::Cluster { max_requests_per_connection: number(1), ..up("once") },
-        cluster("half-gone", &[(places.gone, HealthStatus::Unknown), (places.up, HealthStatus::Unknown)]),
         secure("u-ok", places.tls, None, "mesh", Some(pki::SERVER)),
         secure("u-wrongca", places.tls_stranger, None, "mesh", None),
         secure("u-san", places.tls, None, "mesh", Some("spiffe://cluster.local/ns/foo/sa/other")),
@@ -250,25 +249,14 @@ fn tls() -> Vec<lds::Listener> {
         cert("xfcc_append", of::ForwardClientCertDetails::AppendForward),
         cert("xfcc_set", of::ForwardClientCertDetails::SanitizeSet),
         cert("xfcc_always", of::ForwardClientCertDetails::AlwaysForwardOnly),
-        listener("xfcc_uri", vec![behind_tls(http_chain("uri", &uri), true, None)]),
-        listener("tls", vec![secure("tls", false, None)]),
-        with_log(listener("mtlsl", vec![secure("mtls", true, None)])),
-        with_log(listener("mtlssanl", vec![secure("san", true, Some("spiffe://cluster.local/ns/foo/sa/zzz"))])),
-        listener("mtls", vec![secure("mtls", true, None)]),
+        inspecting("xfcc_uri", vec![behind_tls(http_chain("uri", &uri), true, None)], false),
+        inspecting("tls", vec![secure("tls", false, None)], false),
+        inspecting("mtlsl", vec![secure("mtls", true, None)], true),
+        inspecting("mtlssanl", vec![secure("san", true, Some("spiffe://cluster.local/ns/foo/sa/zzz"))], true),
+        inspecting("mtls", vec![secure("mtls", true, None)], false),
         inspecting("sni", vec![named("a", &["a.test"]), named("b", &["*.b.test"])], false),
         inspecting("snil", vec![named("a", &["a.test"]), named("b", &["*.b.test"])], true),
-        inspecting(
-            "passthrough",
-            vec![matching(tcp_chain("a", ClusterSpecifier::Cluster("u-plaintotls".to_owned())), "", &["a.test"])],
-            false,
-        ),
     ]
-}
-
-/// With a log of its own for what no filter chain logs.
-fn with_log(mut plain: lds::Listener) -> lds::Listener {
-    plain.access_log = inspecting("", Vec::new(), true).access_log;
-    plain
 }
 
 fn matching(chain: lds::FilterChain, transport: &str, hosts: &[&str]) -> lds::FilterChain {

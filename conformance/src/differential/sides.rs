@@ -1,0 +1,155 @@
+//! The two that are compared, each behind the same few questions.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::StaticResources;
+use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
+use envoy_types::pb::envoy::config::core::v3::Node;
+use wavetank_platform::Platform;
+use wavetank_proxy::bootstrap::Limits;
+use wavetank_proxy::proxy::Proxy;
+use wavetank_proxy::snapshot::Snapshot;
+use wavetank_proxy::xds::{Store, decode};
+
+use super::client::{self, Sight};
+use super::outcome::{Line, Outcome};
+use super::pki::Pki;
+use super::row::Row;
+use super::upstream::Upstream;
+use super::world::World;
+use crate::envoy::Envoy;
+use crate::foreign::shapes::{address, any};
+use crate::live::{PATIENCE, free_port, loopback};
+use crate::records::Records;
+use crate::{http1, live};
+
+/// A side. What it runs ends when this handle is dropped.
+pub enum Side {
+    /// A real Envoy.
+    Envoy {
+        /// The process.
+        envoy: Envoy,
+        /// Where its listeners are.
+        ports: BTreeMap<String, SocketAddr>,
+    },
+    /// Our proxy.
+    Ours {
+        /// It, while it runs.
+        proxy: Box<Proxy>,
+        /// What it recorded.
+        records: Arc<Records>,
+    },
+}
+
+impl Side {
+    /// A real Envoy with this configuration.
+    ///
+    /// # Panics
+    /// When it refuses the configuration.
+    pub async fn envoy(platform: &Platform, binary: &OsString, world: &World, pki: &Pki) -> Self {
+        let admin = loopback(free_port(platform).await);
+        let bootstrap = Bootstrap {
+            node: Some(Node { id: "node".to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
+            static_resources: Some(StaticResources {
+                listeners: world.listeners.clone(),
+                clusters: world.clusters.clone(),
+                secrets: pki.envoys(),
+            }),
+            admin: Some(Admin { address: address(admin), ..Default::default() }),
+            ..Default::default()
+        };
+        if let Err(said) = crate::envoy::validate(binary, &bootstrap) {
+            panic!("Envoy refuses the configuration: {said}");
+        }
+        let envoy = Envoy::start(binary, &bootstrap);
+        http1::listens(platform, admin).await;
+        let listeners = async {
+            loop {
+                let ports = ports(&http1::get(platform, admin, "admin", "/listeners", &[]).await.body);
+                if ports.len() == world.listeners.len() {
+                    return ports;
+                }
+                platform.clock.sleep(PATIENCE / 1000).await;
+            }
+        };
+        let ports = live::within(platform, "all listeners", listeners).await;
+        Self::Envoy { envoy, ports }
+    }
+
+    /// Our proxy with this configuration.
+    ///
+    /// # Panics
+    /// When it refuses the configuration.
+    pub async fn ours(platform: &Platform, world: &World, pki: &Pki) -> Self {
+        let mut snapshot = Snapshot { version: 1, ..Snapshot::default() };
+        for message in &world.listeners {
+            let listener = decode::listener(&any(message)).unwrap_or_else(|error| panic!("{error}"));
+            snapshot.listeners.insert(listener.name.clone(), Arc::new(listener));
+        }
+        for message in &world.clusters {
+            let cluster = decode::cluster(&any(message)).unwrap_or_else(|error| panic!("{error}"));
+            snapshot.clusters.insert(cluster.name.clone(), Arc::new(cluster));
+        }
+        let records = Arc::new(Records::default());
+        let (store, tls) = (Store::from_snapshot(snapshot), pki.ours(platform));
+        let proxy = Proxy::with_store(platform.clone(), "node", store, tls, &Limits::default(), records.clone());
+        live::within(platform, "the listeners", proxy.ready()).await;
+        Self::Ours { proxy: Box::new(proxy), records }
+    }
+
+    /// Where a listener is.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    fn port(&self, listener: &str) -> SocketAddr {
+        let port = match self {
+            Self::Envoy { ports, .. } => ports.get(listener).copied(),
+            Self::Ours { proxy, .. } => proxy.listening().get(listener).copied(),
+        };
+        port.unwrap_or_else(|| panic!("no listener {listener}"))
+    }
+
+    /// All lines logged.
+    fn lines(&self) -> Vec<Line> {
+        match self {
+            Self::Envoy { envoy, .. } => envoy.said().lines().filter_map(Line::parse).collect(),
+            Self::Ours { records, .. } => records.all().iter().map(Line::of).collect(),
+        }
+    }
+
+    /// Does a row.
+    pub async fn run(&self, platform: &Platform, row: &Row, upstream: &Upstream, pki: &Pki) -> Outcome {
+        upstream.play(&row.acts);
+        let before = self.lines().len();
+        let logged = || self.lines().len() - before;
+        let tls = pki.ours(platform);
+        let sight = Sight { upstream, logged: &logged, tls: &tls };
+        let downstream = client::run(row, self.port(row.listener), &sight).await;
+        let all = async {
+            while logged() < row.logs {
+                platform.clock.sleep(PATIENCE / 10_000).await;
+            }
+        };
+        // A row whose lines do not come differs in them.
+        let _late = platform.clock.timeout(PATIENCE / 10, all).await;
+        let mut lines = self.lines().split_off(before);
+        let mut seen = upstream.seen();
+        if row.unordered {
+            lines.sort();
+            seen.sort();
+        }
+        Outcome { downstream, upstream: seen, lines }.masked()
+    }
+}
+
+/// Names and addresses of Envoy's admin page.
+fn ports(page: &str) -> BTreeMap<String, SocketAddr> {
+    let line = |line: &str| {
+        let (name, addr) = line.split_once("::")?;
+        Some((name.to_owned(), addr.parse().ok()?))
+    };
+    page.lines().filter_map(line).collect()
+}

@@ -237,6 +237,13 @@ pub struct Record {
     pub attempts: Vec<Attempt>,
 }
 
+impl Attempt {
+    /// Whether it has neither a response nor a failure yet.
+    pub fn is_under_way(&self) -> bool {
+        self.status.is_none() && self.failure.is_none()
+    }
+}
+
 impl Record {
     /// The endpoint that answered, or the last one tried.
     pub fn endpoint(&self) -> Option<SocketAddr> {

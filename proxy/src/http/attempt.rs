@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use hyper::body::{Body, Incoming};
 use wavetank_platform::Instant;
 
 use super::caller::Caller;
@@ -90,8 +90,10 @@ impl Attempting<'_> {
         record: &mut OpenRecord,
     ) -> Ended {
         let clock = &self.caller.shared.platform.clock;
-        let mut noted = self.begin(clock.now());
-        let ended = match self.go(outgoing, body, again, watchdog, &mut noted).await {
+        // Noted before anything is waited for: the caller may leave at any time.
+        record.record.attempts.push(self.begin(clock.now()));
+        let Some(noted) = record.record.attempts.last_mut() else { unreachable!("one was just pushed") };
+        let ended = match self.go(outgoing, body, again, watchdog, noted).await {
             Ok(success) => Ended::Response(Box::new(success)),
             // Envoy: an attempt that takes too long is reset, and judged as such.
             Err(Ended::Expired(Expired::Try)) => {
@@ -113,7 +115,6 @@ impl Attempting<'_> {
             }
             Ended::Expired(expired) => noted.failure = Some(expired_token(*expired).into()),
         }
-        record.record.attempts.push(noted);
         ended
     }
 
@@ -147,6 +148,9 @@ impl Attempting<'_> {
         let pool = self.state.pool(&picked, wire);
         let mut lease = self.borrow(&pool, &picked, watchdog, noted).await?;
         let mut request = Box::new(request(outgoing, wire, &picked, again).map(|()| body));
+        if wire == Wire::Http1 && request.body().is_end_stream() && !outgoing.upgrade {
+            tell_no_body(&mut request);
+        }
         for _ in 0..STALE_MAX {
             watchdog.begin_try();
             match watchdog.guard(lease.send(*request)).await.map_err(Ended::Expired)? {
@@ -196,6 +200,14 @@ impl Attempting<'_> {
             UpstreamProtocol::SameAsDownstream if self.caller.protocol == Protocol::Http2 => Wire::Http2,
             UpstreamProtocol::SameAsDownstream => Wire::Http1,
         }
+    }
+}
+
+/// Envoy: a request that may have a body and has none says so.
+fn tell_no_body(request: &mut Request<RequestBody>) {
+    let without = [Method::GET, Method::HEAD, Method::DELETE, Method::TRACE, Method::CONNECT];
+    if !without.contains(request.method()) && !request.headers().contains_key(CONTENT_LENGTH) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use wavetank_platform::BoxFuture;
 
 use super::headers::{ResponseFacts, finish_response};
@@ -98,7 +99,8 @@ impl Answering<'_> {
         attempts: Option<u32>,
         levels: &[&HeaderMutations],
     ) -> Response<ResponseBody> {
-        let response = self.render(reply, &mut record, attempts, levels);
+        let mut response = self.render(reply, &mut record, attempts, levels);
+        name_status(response.status(), response.extensions_mut());
         response.map(|text| ResponseBody::local(text, record))
     }
 
@@ -146,6 +148,7 @@ impl Answering<'_> {
         parts.version = http::Version::HTTP_11;
         // The reason phrase is ours, not the endpoint's.
         parts.extensions.clear();
+        name_status(parts.status, &mut parts.extensions);
         record.record.status = parts.status.as_u16();
         record.record.details = "via_upstream".into();
         Response::from_parts(parts, body(incoming, record))
@@ -155,8 +158,20 @@ impl Answering<'_> {
     pub(crate) fn nobody(&self, record: OpenRecord) -> Response<ResponseBody> {
         drop(record);
         let mut response = Response::new(ResponseBody::Empty);
-        *response.status_mut() = StatusCode::BAD_REQUEST;
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
+}
+
+/// Envoy's reason phrases, where hyper has other words or none: what Envoy does not know is `Unknown`.
+fn name_status(status: StatusCode, extensions: &mut http::Extensions) {
+    let reason = match status.as_u16() {
+        203 => ReasonPhrase::from_static(b"Non-Authoritative Information"),
+        418 | 451 => ReasonPhrase::from_static(b"Unknown"),
+        599 => ReasonPhrase::from_static(b"Last Unassigned Server Error Code"),
+        _ if status.canonical_reason().is_none() => ReasonPhrase::from_static(b"Unknown"),
+        _ => return,
+    };
+    extensions.insert(reason);
 }

@@ -19,7 +19,7 @@ use super::response_body::ResponseBody;
 use crate::route::{RequestHead, redirect, select_route, select_virtual_host};
 use crate::snapshot::RouteConfig;
 use crate::snapshot::listener::RouteSource;
-use crate::snapshot::route::{Action, Route, VirtualHost};
+use crate::snapshot::route::{Action, ClusterChoice, Route, VirtualHost};
 
 /// Serves one request of `caller`. Dropped when the caller leaves.
 pub(crate) async fn serve(
@@ -49,6 +49,8 @@ pub(crate) async fn serve(
     };
     note_head(&mut record, &intake);
     answering.form = intake.form;
+    // To Envoy an upgrade is a request without an end: any answer but 101 closes its connection.
+    answering.form.close |= intake.upgrade || intake.upgrade_refused;
     prepare(&caller, &mut intake);
     answering.request_id = intake.headers.get(&names::X_REQUEST_ID).cloned();
     record.record.request_id = answering.request_id.as_ref().and_then(|id| id.to_str().ok()).map(Into::into);
@@ -63,6 +65,10 @@ pub(crate) async fn serve(
     let Some((host, route)) = choose_route(&caller, &config, &intake, &mut record) else {
         return Ok(answering.local(Failure::NoRoute.reply(), record, None, &[]));
     };
+    if intake.upgrade_refused {
+        note_cluster(route, &mut record);
+        return Ok(answering.local(Failure::UpgradeRefused.reply(), record, None, &[]));
+    }
     match &route.action {
         Action::Forward(forward) => {
             let forwarding =
@@ -78,7 +84,7 @@ fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord
     let mut reply = failure.reply();
     if failure == Failure::LowVersion {
         answering.caller.low_version.store(true, Ordering::Relaxed);
-    } else {
+    } else if !matches!(failure, Failure::BadRequest(_)) {
         note_head(&mut record, &intake);
     }
     // Envoy closes the connection of a CONNECT that it does not serve.
@@ -123,6 +129,15 @@ fn choose_route<'a>(
     decision.route_index = Some(position);
     decision.route_from = route.provenance.clone();
     Some((host, route))
+}
+
+/// The cluster of a route that is not gone along.
+fn note_cluster(route: &Route, record: &mut OpenRecord) {
+    if let Action::Forward(forward) = &route.action
+        && let ClusterChoice::Single(name) = &forward.cluster
+    {
+        record.record.decision.cluster = Some(name.clone());
+    }
 }
 
 /// The request as routing sees it.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -105,7 +106,7 @@ pub(crate) async fn run(
         Outcome::Response(success) if is_upgrade && success.response.status() == StatusCode::OK => {
             answering.local(Failure::UpgradeFailed.reply(), record, shown, &[])
         }
-        Outcome::Response(success) => answer(forwarding, *success, watchdog, record, shown, &levels),
+        Outcome::Response(success) => answer(forwarding, *success, watchdog, record, (shown, is_upgrade), &levels),
     }
 }
 
@@ -115,7 +116,7 @@ fn answer(
     success: Success,
     watchdog: Watchdog,
     record: OpenRecord,
-    attempts: Option<u32>,
+    (attempts, is_upgrade): (Option<u32>, bool),
     levels: &[&HeaderMutations],
 ) -> Response<ResponseBody> {
     let Success { mut response, lent } = success;
@@ -124,20 +125,21 @@ fn answer(
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let clock = &answering.caller.shared.platform.clock;
     let manager = &answering.caller.manager;
-    // Envoy tells the service time only of requests that were complete.
+    // Envoy tells the service time only of requests that were complete, which an upgrade never is.
     let completed = answering.progress.completed_at();
     let service_time = clock.now().saturating_since(completed.unwrap_or_default());
     prepare_response(response.headers_mut(), manager, service_time, attempts, levels);
-    if completed.is_none() || switched {
+    if completed.is_none() || is_upgrade {
         remove(response.headers_mut(), &names::UPSTREAM_SERVICE_TIME);
     }
     let upstream_upgrade = if switched { response.extensions_mut().remove::<OnUpgrade>() } else { None };
+    let zero = response.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     answering.upstream(response, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
         Some((ours, theirs)) => {
             answering.caller.set_tunnel(Box::pin(tunnel::run(ours, theirs, record, lent)));
             ResponseBody::Empty
         }
-        None => ResponseBody::relay(incoming, watchdog, record, lent),
+        None => ResponseBody::relay(incoming, watchdog, record, lent, zero),
     })
 }
 

@@ -1,14 +1,52 @@
 //! From hyper's request to one that can be routed: target, host, path and headers as the rest of the proxy
 //! sees them, or the reason why it goes no further.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use super::headers::order::remove;
+use super::names::PROXY_CONNECTION;
 use super::path::{self, Normalized};
 use super::reply::{Failure, is_grpc};
 use crate::snapshot::listener::HttpManager;
+
+/// Methods that HTTP/1 callers may use, as Envoy's parser knows them (IANA's registry of methods).
+const METHODS: [&str; 33] = [
+    "ACL",
+    "BIND",
+    "CHECKOUT",
+    "CONNECT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LINK",
+    "LOCK",
+    "M-SEARCH",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MOVE",
+    "NOTIFY",
+    "OPTIONS",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "SUBSCRIBE",
+    "TRACE",
+    "UNBIND",
+    "UNLINK",
+    "UNLOCK",
+    "UNSUBSCRIBE",
+];
 
 /// A request's head.
 #[derive(Debug)]
@@ -27,6 +65,8 @@ pub(crate) struct Intake {
     pub(crate) form: Form,
     /// Wants to change to this protocol, and may.
     pub(crate) upgrade: bool,
+    /// Wants to change to a protocol, and may not. It gets a route for its record, and no more.
+    pub(crate) upgrade_refused: bool,
 }
 
 /// What the form of any reply depends on; known even of requests that go no further.
@@ -56,10 +96,11 @@ impl Intake {
     pub(crate) fn read(parts: Parts, manager: &HttpManager) -> Result<Self, Box<Refused>> {
         let (host, host_missing) = host(&parts);
         let received_path = parts.uri.path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
+        let closes = says(&parts.headers, &CONNECTION, "close") || says(&parts.headers, &PROXY_CONNECTION, "close");
         let form = Form {
             head: parts.method == Method::HEAD,
             grpc: is_grpc(&parts.headers),
-            close: parts.version < Version::HTTP_2 && says(&parts.headers, "close"),
+            close: parts.version < Version::HTTP_2 && closes,
         };
         let mut intake = Self {
             method: parts.method,
@@ -69,6 +110,7 @@ impl Intake {
             headers: parts.headers,
             form,
             upgrade: false,
+            upgrade_refused: false,
         };
         let failure = intake.judge(parts.version, host_missing, manager);
         match failure {
@@ -80,6 +122,9 @@ impl Intake {
     fn judge(&mut self, version: Version, host_missing: bool, manager: &HttpManager) -> Option<Failure> {
         if version < Version::HTTP_11 {
             return Some(Failure::LowVersion);
+        }
+        if version < Version::HTTP_2 && !(METHODS.contains(&self.method.as_str()) && self.path.is_ascii()) {
+            return Some(Failure::BadRequest("http1.codec_error"));
         }
         if self.headers.contains_key(TRANSFER_ENCODING) && self.headers.contains_key(CONTENT_LENGTH) {
             return Some(Failure::BadRequest("http1.content_length_and_chunked_not_allowed"));
@@ -101,13 +146,16 @@ impl Intake {
             return Some(Failure::AbsolutePathRejected);
         }
         remove(&mut self.headers, &HOST);
+        if version >= Version::HTTP_2 {
+            join_cookies(&mut self.headers);
+        }
         if self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
             remove(&mut self.headers, &EXPECT);
         }
         if version < Version::HTTP_2 {
             match self.wanted_upgrade() {
                 Some(wanted) if manager.upgrades.iter().any(|allowed| **allowed == *wanted) => self.upgrade = true,
-                Some(_) => return Some(Failure::UpgradeRefused),
+                Some(_) => self.upgrade_refused = true,
                 None => {}
             }
         }
@@ -125,23 +173,36 @@ impl Intake {
     /// The protocol asked for. `h2c` is passed over, as Envoy does.
     fn wanted_upgrade(&self) -> Option<String> {
         let wanted = self.headers.get(UPGRADE)?.to_str().ok()?.trim().to_ascii_lowercase();
-        (says(&self.headers, "upgrade") && wanted != "h2c").then_some(wanted)
+        (says(&self.headers, &CONNECTION, "upgrade") && wanted != "h2c").then_some(wanted)
     }
 }
 
 /// The host asked for, and whether none was named.
 fn host(parts: &Parts) -> (String, bool) {
     if let Some(authority) = parts.uri.authority() {
-        return (authority.as_str().to_owned(), false);
+        let authority = authority.as_str();
+        // An absolute target may name a user, who is no part of a host.
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        return (host.to_owned(), false);
     }
     let hosts: Vec<_> = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
     (String::from_utf8_lossy(&hosts.join(&b","[..])).into_owned(), hosts.is_empty())
 }
 
-/// Whether the `connection` header has this token.
-fn says(headers: &HeaderMap, token: &str) -> bool {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+/// Whether the header `name`, a list, has this token.
+fn says(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// HTTP/2 callers may send each cookie by itself (RFC 9113, section 8.2.3); further on they are one header.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 /// Whether `text` has only characters that may stand in an authority (RFC 3986 §3.2).
@@ -189,7 +250,7 @@ mod tests {
         assert_eq!(read("/", Version::HTTP_10, &[("host", "a")]).unwrap_err(), Failure::LowVersion);
         assert_eq!(read("*", Version::HTTP_11, &[("host", "a")]).unwrap_err(), Failure::AbsolutePathRejected);
         let upgrade = [("host", "a"), ("connection", "Upgrade"), ("upgrade", "websocket")];
-        assert_eq!(read("/", Version::HTTP_11, &upgrade).unwrap_err(), Failure::UpgradeRefused);
+        assert!(read("/", Version::HTTP_11, &upgrade).unwrap().upgrade_refused);
         let h2c = [("host", "a"), ("connection", "Upgrade"), ("upgrade", "h2c")];
         assert!(!read("/", Version::HTTP_11, &h2c).unwrap().upgrade);
     }

@@ -81,3 +81,17 @@ names! {
 
 /// What a caller may say about retries, if it is trusted.
 pub const ALL_RETRY: [HeaderName; 4] = [RETRY_ON, RETRY_GRPC_ON, MAX_RETRIES, RETRIABLE_STATUS_CODES];
+
+/// What a trusted caller tells the router, and nobody else.
+pub const ROUTERS_OWN: [HeaderName; 10] = [
+    RETRY_ON,
+    RETRY_GRPC_ON,
+    MAX_RETRIES,
+    RETRIABLE_STATUS_CODES,
+    RETRIABLE_HEADER_NAMES,
+    UPSTREAM_RQ_TIMEOUT,
+    UPSTREAM_RQ_PER_TRY_TIMEOUT,
+    UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE,
+    HEDGE_ON_PER_TRY_TIMEOUT,
+    UPSTREAM_ALT_STAT_NAME,
+];

@@ -67,6 +67,11 @@ impl OpenRecord {
             if reset { (Flag::DR, "http2.remote_reset") } else { (Flag::DC, "downstream_remote_disconnect") };
         self.flag(flag);
         self.record.details = details.into();
+        let now = self.clock.now();
+        if let Some(attempt) = self.record.attempts.last_mut().filter(|attempt| attempt.is_under_way()) {
+            attempt.duration = now.saturating_since(attempt.start);
+            attempt.failure = Some(details.into());
+        }
         self.hand_over();
     }
 }

@@ -146,7 +146,8 @@ fn merged(path: &str) -> String {
             merged.push(char);
         }
     }
-    merged
+    // Envoy keeps the first and the last slash of a path, and takes nothing but slashes for two of them.
+    if merged == "/" { "//".to_owned() } else { merged }
 }
 
 #[cfg(test)]

@@ -9,8 +9,10 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::open_record::OpenRecord;
+use super::progress::Receiving;
 use super::reply::Aborted;
 use super::watchdog::Watchdog;
+use crate::record::Protocol;
 use crate::upstream::clusters::Active;
 use crate::upstream::lease::Lease;
 use crate::upstream::reset::mid_body;
@@ -20,6 +22,12 @@ use crate::upstream::reset::mid_body;
 pub(crate) enum ResponseBody {
     /// None; the record is closed.
     Empty,
+    /// None, and the headers say so: hyper leaves their `content-length: 0` in its place only while it
+    /// still expects an end. The record is closed.
+    Zero {
+        /// Whether hyper has been told of the end.
+        ended: bool,
+    },
     /// Our own words.
     Local {
         /// All of them.
@@ -57,13 +65,29 @@ impl ResponseBody {
         Self::Local { text: Some(text), record: Some(record) }
     }
 
-    /// An endpoint's response, with the connection it comes on.
-    pub(crate) fn relay(incoming: Incoming, watchdog: Watchdog, record: OpenRecord, lent: (Lease, Active)) -> Self {
+    /// An endpoint's response, with the connection it comes on. `zero`: it says that its length is 0.
+    pub(crate) fn relay(
+        incoming: Incoming,
+        watchdog: Watchdog,
+        record: OpenRecord,
+        lent: (Lease, Active),
+        zero: bool,
+    ) -> Self {
         if incoming.is_end_stream() {
+            give_back(&lent.0, &watchdog);
+            let http1 = record.record.protocol == Protocol::Http1;
             record.close();
-            return Self::Empty;
+            return if zero && http1 { Self::Zero { ended: false } } else { Self::Empty };
         }
         Self::Upstream(Box::new(Relay { incoming, watchdog, record: Some(record), lent: Some(lent), broken: None }))
+    }
+}
+
+/// A connection that has answered goes back to its pool, unless its request has no end yet: nobody waits
+/// for the rest of that.
+fn give_back(lease: &Lease, watchdog: &Watchdog) {
+    if watchdog.progress().receiving() != Receiving::Complete {
+        lease.abandon();
     }
 }
 
@@ -102,7 +126,9 @@ impl Relay {
     }
 
     fn finish(&mut self) {
-        self.lent = None;
+        if let Some((lease, _)) = self.lent.take() {
+            give_back(&lease, &self.watchdog);
+        }
         if let Some(record) = self.record.take() {
             record.close();
         }
@@ -130,6 +156,10 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
+            Self::Zero { ended } => {
+                *ended = true;
+                Poll::Ready(None)
+            }
             Self::Local { text, record } => {
                 let text = text.take();
                 if let (Some(text), Some(mut record)) = (&text, record.take()) {
@@ -145,6 +175,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Zero { ended } => *ended,
             Self::Local { text, .. } => text.is_none(),
             Self::Upstream(relay) => relay.broken.is_none() && relay.record.is_none(),
         }
@@ -152,7 +183,7 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Zero { .. } => SizeHint::with_exact(0),
             Self::Local { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Self::Upstream(relay) => relay.incoming.size_hint(),
         }

@@ -1,7 +1,7 @@
 //! One pooled connection: connecting, serving requests, idling, closing. A single task does all of it.
 
 use std::future::{Future, poll_fn};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     activity: Activity,
     /// A sender given back before hyper was ready for the next request.
     left: Mutex<Option<http1::SendRequest<RequestBody>>>,
+    abandoned: AtomicBool,
     task: AtomicWaker,
 }
 
@@ -81,6 +82,12 @@ impl Connection {
     /// Whether it has served as many requests as it may.
     pub(super) fn is_exhausted(&self) -> bool {
         self.requests_max.is_some_and(|max| self.served.load(Ordering::Relaxed) >= max)
+    }
+
+    /// Ends the connection at once.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+        self.task.wake();
     }
 
     /// Leaves `sender` for the connection's task, which puts it into the pool once hyper is ready.
@@ -133,6 +140,7 @@ fn connection(pool: &Pool, id: u64, leg: Leg, meter: Arc<Meter>, limits: Limits)
         served: AtomicU32::new(0),
         activity: Activity::new(pool.connector().platform.clock.clone()),
         left: Mutex::new(None),
+        abandoned: AtomicBool::new(false),
         task: AtomicWaker::new(),
     })
 }
@@ -173,7 +181,7 @@ async fn drive(pool: &Arc<Pool>, connection: &Arc<Connection>, conn: impl Future
     let mut closing = IdleTimer::new(&connection.activity, idle);
     poll_fn(|cx| {
         connection.task.register(cx.waker());
-        if conn.as_mut().poll(cx).is_ready() {
+        if connection.abandoned.load(Ordering::Relaxed) || conn.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
         if let Some(sender) = connection.poll_left(cx) {

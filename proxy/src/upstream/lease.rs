@@ -70,6 +70,13 @@ impl Lease {
         matches!(self.sender, Some(Sender::Http2(_)))
     }
 
+    /// Ends an HTTP/1 connection whose request will not be sent to its end.
+    pub(crate) fn abandon(&self) {
+        if !self.is_http2() {
+            self.connection.abandon();
+        }
+    }
+
     /// Sends `request` and waits for the head of its response.
     pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
         let meter = self.connection.meter();

@@ -40,16 +40,17 @@ impl Reset {
     /// A request that hyper could not finish: `meter` counted `read_before` and `written_before` bytes
     /// when it began.
     pub(crate) fn exchange(error: &hyper::Error, meter: &Meter, read_before: u64, written_before: u64) -> Self {
-        if let Some(refused) = meter.tls_failure() {
-            return Self::tls(refused);
-        }
+        let transport = meter.tls_failure().and_then(TlsError::transport_failure);
         let reason = match http2_reset(error) {
             Some(h2::Reason::REFUSED_STREAM) => ResetReason::RemoteRefusedStreamReset,
             Some(_) => ResetReason::RemoteReset,
+            // The peer refused our certificate after its side of a TLS 1.3 handshake was done: to Envoy a
+            // connection that ended.
+            None if transport.is_some() => ResetReason::ConnectionTermination,
             None if error.is_parse() || meter.read() > read_before => ResetReason::ProtocolError,
             None => ResetReason::ConnectionTermination,
         };
-        Self { reason, transport: None, request_begun: meter.written() > written_before }
+        Self { reason, transport, request_begun: meter.written() > written_before }
     }
 }
 

@@ -4,7 +4,7 @@
 //! Order of what is added: `x-forwarded-for`, `x-forwarded-proto`, `x-envoy-internal` or
 //! `x-envoy-external-address`, `x-request-id`, `x-forwarded-client-cert`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -109,7 +109,9 @@ fn from_peer(
     let hops = usize::try_from(manager.xff_trusted_hops).unwrap_or(usize::MAX);
     let client = hops.checked_sub(1).and_then(|skip| forwarded_for(headers, skip)).map_or(peer, |(client, _)| client);
     if !manager.skip_xff_append {
-        let shown = if peer.is_loopback() { facts.node } else { peer };
+        // Envoy takes these two addresses for the machine itself, and no other of the loopback.
+        let itself = peer == IpAddr::V4(Ipv4Addr::LOCALHOST) || peer == IpAddr::V6(Ipv6Addr::LOCALHOST);
+        let shown = if itself { facts.node } else { peer };
         append_forwarded_for(headers, shown);
     }
     if hops == 0 || !headers.contains_key(&names::X_FORWARDED_PROTO) {
@@ -163,8 +165,13 @@ fn sanitise(headers: &mut HeaderMap, internal: bool, edge: bool) {
         names::ORIGINAL_URL,
         names::HEDGE_ON_PER_TRY_TIMEOUT,
     ];
-    const FROM_MESH: [HeaderName; 3] =
-        [names::DECORATOR_OPERATION, names::DOWNSTREAM_SERVICE_CLUSTER, names::DOWNSTREAM_SERVICE_NODE];
+    const FROM_MESH: [HeaderName; 5] = [
+        names::DECORATOR_OPERATION,
+        names::DOWNSTREAM_SERVICE_CLUSTER,
+        names::DOWNSTREAM_SERVICE_NODE,
+        names::ORIGINAL_PATH,
+        names::ORIGINAL_HOST,
+    ];
     retain(headers, |name| {
         *name != names::ENVOY_INTERNAL
             && (internal || !FROM_INTERNAL.contains(name))

@@ -14,7 +14,7 @@ pub fn set(headers: &mut HeaderMap, manager: &HttpManager, edge: bool, random: &
         return;
     }
     let believed = !edge || manager.preserve_external_request_id;
-    if !(believed && headers.contains_key(&X_REQUEST_ID)) {
+    if !(believed && headers.get(&X_REQUEST_ID).is_some_and(|id| !id.is_empty())) {
         headers.insert(X_REQUEST_ID, uuid(random));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 
 use super::mutate;
-use super::order::text;
+use super::order::{retain, text};
 use crate::http::names;
 use crate::route::rewrite;
 use crate::route::timeout::Timeouts;
@@ -44,6 +44,8 @@ pub struct Target {
 
 /// Prepares the headers of a request's first attempt and says where it goes.
 pub fn prepare_upstream_request(headers: &mut HeaderMap, request: &UpstreamRequest<'_>, mut target: Target) -> Target {
+    // The router has read them; the upstream has nothing to do with them.
+    retain(headers, |name| !names::ROUTERS_OWN.contains(name));
     prepare_attempt(headers, request, 1, Duration::ZERO);
     mutate::request(headers, request.levels);
     if let Some(host) = &request.forward.host_rewrite {

@@ -78,7 +78,7 @@ proptest! {
         let all = manager(true, true, EscapedSlashes::UnescapeAndForward);
         if let Normalized::Path(once) = normalize(&path, &all) {
             prop_assert!(once.split('/').all(|segment| segment != "." && segment != ".."));
-            prop_assert!(!once.contains("//") && once.starts_with('/'));
+            prop_assert!((once == "//" || !once.contains("//")) && once.starts_with('/'));
             prop_assert_eq!(normal(&once, &all), once.clone().into_owned());
         }
     }

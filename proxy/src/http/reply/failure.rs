@@ -198,6 +198,8 @@ fn reset(reason: ResetReason, transport: Option<&str>, retried: bool) -> LocalRe
     };
     let which = if retried { "retried and the latest reset reason" } else { "reset reason" };
     let body = format!("upstream connect error or disconnect/reset before headers. {which}: {}", reason.words());
+    // Envoy names what the transport said of a connection that it could not open, and of no other.
+    let transport = transport.filter(|_| reason != ResetReason::ConnectionTermination);
     let details = details("upstream_reset_before_response_started", reason, transport);
     let reply = LocalReply::new(status, Some(reason.flag()), details, body);
     match reason {

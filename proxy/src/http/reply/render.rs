@@ -38,7 +38,8 @@ impl LocalReply {
     /// The response. Its extensions are empty; whether the connection must close is in its headers (HTTP/1).
     pub fn render(self, facts: &ReplyFacts<'_>) -> Response<Bytes> {
         let mut headers = HeaderMap::with_capacity(8);
-        for (name, value) in self.headers {
+        let suppressed = facts.response.manager.suppress_envoy_headers;
+        for (name, value) in self.headers.into_iter().filter(|(name, _)| !(suppressed && *name == names::OVERLOADED)) {
             headers.append(name, value);
         }
         mutate::response(&mut headers, facts.levels);

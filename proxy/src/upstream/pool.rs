@@ -143,8 +143,8 @@ impl Pool {
         }
     }
 
-    /// Closes what idles and lends nothing again that is in use: the endpoint or its transport socket is
-    /// no longer configured.
+    /// Closes what idles, and from now on every connection that nobody waits for: the endpoint or its
+    /// transport socket is no longer configured. Requests that chose it before are served.
     pub(crate) fn retire(&self) {
         let idle = {
             let mut state = self.state();
@@ -233,11 +233,12 @@ impl Pool {
         loop {
             let waiter = {
                 let mut state = self.state();
-                if state.retired || connection.is_exhausted() {
+                if connection.is_exhausted() {
                     break;
                 }
                 match state.waiting.pop_front() {
                     Some(waiter) => waiter,
+                    None if state.retired => break,
                     None => {
                         state.ready.extend(sender.take().map(|sender| (sender, connection.clone())));
                         break;
@@ -293,3 +294,6 @@ impl std::fmt::Debug for Pool {
         f.debug_struct("Pool").field("address", &self.address).field("wire", &self.wire).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,10 @@ lint:
 bench-tank:
     cargo run --release --quiet -p wavetank-conformance --bin bench-tank
 
+# Our proxy beside a real Envoy, row by row: `WAVETANK_ENVOY=/path/to/envoy just differential`.
+differential:
+    cargo test -p wavetank-conformance --test envoy_differential -- --include-ignored
+
 # Rewrite the goldens and generated pages; read the diff before committing it.
 bless:
     INSTA_UPDATE=always WAVETANK_BLESS=1 cargo test --workspace

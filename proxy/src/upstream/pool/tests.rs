@@ -52,14 +52,13 @@ fn pool() -> (Arc<Pool>, Arc<Gate>) {
 async fn a_request_that_waits_for_its_connection_is_served_after_the_endpoint_left() {
     let (pool, gate) = pool();
     let settings = Settings::from(&Cluster::new("one", Discovery::OriginalDst));
-    let waiting = tokio::spawn({
-        let pool = pool.clone();
-        async move { pool.lease(settings).await.map(|lease| lease.leg().remote) }
-    });
-    gate.asked.notified().await;
-    pool.retire();
-    gate.opened.notify_one();
-    assert_eq!(waiting.await.expect("the request ends").expect("a connection"), pool.address());
+    let leaving = async {
+        gate.asked.notified().await;
+        pool.retire();
+        gate.opened.notify_one();
+    };
+    let (lease, ()) = tokio::join!(pool.lease(settings), leaving);
+    assert_eq!(lease.expect("a connection").leg().remote, pool.address());
 }
 
 #[tokio::test]

@@ -41,7 +41,11 @@ fn shipped(scenario: &Scenario) -> Shipped {
         Compat::V1 => Dialect::V1,
     };
     let mut world = kube::objects(&cast);
-    world.extend(cast.services.iter().map(|service| kube::endpoint_slice(&cast, service, |_| true)));
+    world.extend(
+        cast.services
+            .iter()
+            .map(|service| kube::endpoint_slice(service, &cast.pods_behind(service).collect::<Vec<_>>(), |_| true)),
+    );
     let world = world.into_iter().map(|file| SourceFile::new(file.name, file.text));
     let mut store = ConfigStore::new(dialect);
     for file in world.chain(scenario.config.iter().cloned()) {

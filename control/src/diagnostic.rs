@@ -183,6 +183,22 @@ impl Diagnostic {
     }
 }
 
+/// Findings about one text that are kept.
+const FINDINGS_MAX: usize = 200;
+
+/// The first findings, and one that counts those beyond a limit. Whether there is an error stays so.
+pub fn at_most(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    if found.len() <= FINDINGS_MAX {
+        return found;
+    }
+    let beyond = found.split_off(FINDINGS_MAX);
+    let severity = beyond.iter().map(|found| found.severity).min().unwrap_or(Severity::Note);
+    let message = format!("{} more findings in this file are not shown", beyond.len());
+    let first = beyond.into_iter().next().map(|found| Diagnostic::new(Code(2), severity, &found.span, message));
+    found.extend(first);
+    found
+}
+
 /// `file:line:column: severity[code]: message`, on one line.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,6 +246,17 @@ mod tests {
           |       ^^^^^^^^^^
         help: do it right
         ");
+    }
+
+    #[test]
+    fn what_is_beyond_the_limit_is_counted_and_still_an_error() {
+        let span = Span::at("x.yaml", 1, 1);
+        let mut found = vec![Diagnostic::note(Code(9), &span, "m"); FINDINGS_MAX];
+        assert_eq!(at_most(found.clone()), found);
+        found.extend([Diagnostic::note(Code(9), &span, "m"), Diagnostic::error(Code(9), &span, "m")]);
+        let kept = at_most(found);
+        assert_eq!(kept.len(), FINDINGS_MAX + 1);
+        assert!(kept[FINDINGS_MAX].is_error() && kept[FINDINGS_MAX].message.starts_with("2 more"));
     }
 
     #[test]

@@ -51,12 +51,19 @@ pub struct Snippet {
     pub label: String,
 }
 
+/// Longest line that is shown.
+const LINE_BYTES_MAX: usize = 2000;
+
 impl Snippet {
-    /// Line `place.line` of `source`; `None` when the source has no such line.
+    /// Line `place.line` of `source`; `None` when the source has no such line, or one too long to be read.
     ///
     /// A width of `None` underlines to the end of the line.
     pub fn of(source: &str, place: &Place, width: Option<usize>, label: impl Into<String>) -> Option<Self> {
-        let text = source.lines().nth((place.line as usize).checked_sub(1)?)?.trim_end().to_owned();
+        let text = source.lines().nth((place.line as usize).checked_sub(1)?)?.trim_end();
+        if text.len() > LINE_BYTES_MAX {
+            return None;
+        }
+        let text = text.to_owned();
         let rest = text.chars().count().saturating_sub(place.column.saturating_sub(1) as usize);
         let width = width.map_or(rest, |width| width.min(rest)).max(1);
         Some(Self { text, width, label: label.into() })
@@ -158,5 +165,6 @@ mod tests {
     fn a_place_outside_the_source_has_no_snippet() {
         assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 9, 1), None, ""), None);
         assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 0, 1), None, ""), None);
+        assert_eq!(Snippet::of(&"a".repeat(LINE_BYTES_MAX + 1), &Place::new("a.yaml", 1, 1), None, ""), None);
     }
 }

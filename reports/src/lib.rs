@@ -9,10 +9,18 @@
 //! - [`flow`]: who called whom, as a tree to be drawn
 //! - [`json`]: the report as JSON
 //! - [`terminal`]: the report as text for a person
+//! - [`escape`]: text made safe for markup
+//! - [`junit`], [`markdown`], [`github`]: the report for continuous integration
+//! - [`html`]: the report as a page to look at
 
 pub mod diagnostic;
+pub mod escape;
 pub mod flow;
+pub mod github;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod report;
 pub mod terminal;
 

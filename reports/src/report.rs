@@ -89,6 +89,11 @@ impl ScenarioResult {
         self.checks.iter().filter(|check| check.verdict.is_failure())
     }
 
+    /// The error that `check` brought, found by its place.
+    pub fn diagnostic_of(&self, check: &CheckResult) -> Option<&Diagnostic> {
+        self.diagnostics.iter().find(|found| found.severity == Severity::Error && found.place == check.asked_at)
+    }
+
     /// How many of its diagnostics are warnings.
     pub fn warnings(&self) -> usize {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Warning).count()

@@ -4,10 +4,12 @@
 
 mod diagnostic;
 mod paint;
+mod wrap;
 
-use crate::{CheckResult, CheckVerdict, RunReport, ScenarioResult, ScenarioVerdict, Severity};
+use crate::{CheckResult, CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict, Severity};
 use paint::Ink;
 pub use paint::Paint;
+pub use wrap::wrap;
 
 /// How much to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +44,13 @@ pub fn render(report: &RunReport, detail: Detail, paint: Paint, exit: u8) -> Str
         }
     }
     out.push_str(&total(report, paint, exit));
+    out
+}
+
+/// One message with its lines and carets.
+pub fn message(found: &Diagnostic, paint: Paint) -> String {
+    let mut out = String::new();
+    diagnostic::render(&mut out, found, paint);
     out
 }
 

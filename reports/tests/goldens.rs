@@ -2,7 +2,8 @@
 
 use wavetank_reports::terminal::{self, Detail, Paint};
 use wavetank_reports::{
-    CheckResult, CheckVerdict, Diagnostic, Flow, Note, Place, RunReport, ScenarioResult, ScenarioVerdict, Snippet, json,
+    CheckResult, CheckVerdict, Diagnostic, Flow, Note, Place, RunReport, ScenarioResult, ScenarioVerdict, Snippet,
+    github, json, junit, markdown,
 };
 
 fn check(kind: &str, edge: &str, summary: &str) -> CheckResult {
@@ -29,6 +30,7 @@ fn split(v1: u64, verdict: CheckVerdict) -> CheckResult {
         allowed: "64.9–75.0%".to_owned(),
         decided_by: vec![Place::new("istio/canary.yaml", 21, 5)],
         power: Some("sees shifts ≥ 7.7 pt".to_owned()),
+        asked_at: Place::new("scenarios/canary.yaml", 18, 12),
         ..check("split", "service-node -> service-go", "split v1 70%, v2 30%")
     }
 }
@@ -171,4 +173,19 @@ fn colour_is_ansi_only_when_asked_for() {
     let text = |paint| terminal::render(&report(vec![failing()]), Detail::Normal, paint, 1);
     assert!(!text(Paint::Plain).contains('\x1b'));
     assert!(text(Paint::Ansi).contains("\x1b[31merror[MS1001]\x1b[0m"));
+}
+
+#[test]
+fn junit_has_a_case_for_every_check() {
+    insta::assert_snapshot!(junit::render(&report(vec![passing(), failing(), invalid()])));
+}
+
+#[test]
+fn markdown_tells_failures_first() {
+    insta::assert_snapshot!(markdown::render(&report(vec![passing(), failing(), invalid()])));
+}
+
+#[test]
+fn annotations_stand_on_the_lines_of_errors_and_warnings() {
+    insta::assert_snapshot!(github::annotations(&report(vec![passing(), failing(), invalid()])));
 }

@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use wavetank::observe::{Failure, Hop, Observation, ObservationLog};
-use wavetank::target::gathered::Gathered;
-use wavetank::target::witness::{Driven, witness};
+use wavetank::target::witness::{Driven, in_order, witness};
 use wavetank::traffic::{Load, Plan, Sent, Spacing};
 use wavetank::world::cast::{Cast, Pod};
 use wavetank::world::client::{Call, CallFailure, Reply, Target};
@@ -116,7 +115,7 @@ fn two_proxies_records_of_one_request_make_one_hop_with_both_identities() {
     let mut out = record(node, Direction::Outbound, 2, loopback, TlsState::Plaintext);
     out.attempts = vec![attempt(at(node, 50000), at(go, 80), peer("spiffe://go"))];
     let inbound = record(go, Direction::Inbound, 3, at(node, 50000), peer("spiffe://node"));
-    let hops = hops(witness(&cast, Gathered::from_iter([inbound, out]), &[]));
+    let hops = hops(witness(&cast, &in_order(vec![inbound, out]), &[]));
     let expected = "service-node@v1#0 -> service-go@v2 200 \
         Some(Mutual { caller: Some(\"spiffe://node\"), callee: Some(\"spiffe://go\") }) - r1";
     assert_eq!(hops.iter().map(summary).collect::<Vec<_>>(), [expected]);
@@ -130,7 +129,7 @@ fn a_caller_without_a_proxy_is_told_by_the_destinations_record() {
     let caller = SocketAddr::new(client.into(), 45000);
     let inbound = record(go, Direction::Inbound, 3, caller, TlsState::Plaintext);
     let driven = driven("service-go", client.into(), vec![sent(Some(caller), Ok(200))]);
-    let hops = hops(witness(&cast, Gathered::from_iter([inbound]), &[driven]));
+    let hops = hops(witness(&cast, &in_order(vec![inbound]), &[driven]));
     let expected = ["client -> service-go@v1 200 Some(Plaintext) browser r1"];
     assert_eq!(hops.iter().map(summary).collect::<Vec<_>>(), expected);
     assert_eq!(hops[0].latency, Duration::from_millis(9), "as the caller saw it");
@@ -147,7 +146,7 @@ fn a_gateways_record_makes_the_edge_into_it_and_the_edge_out_of_it() {
     through.decision.cluster = Some("outbound|80||service-python.default.svc.cluster.local".into());
     through.attempts = vec![attempt(at(gateway, 50000), at(python, 80), TlsState::Plaintext)];
     let calls = driven("ingress", client.into(), vec![sent(Some(caller), Ok(200))]);
-    let all = hops(witness(&cast, Gathered::from_iter([through.clone()]), &[calls]));
+    let all = hops(witness(&cast, &in_order(vec![through.clone()]), &[calls]));
     let expected = [
         "client -> ingress@- 200 Some(Plaintext) browser r1",
         "ingress -> service-python@v1 200 Some(Plaintext) browser r1",
@@ -158,7 +157,7 @@ fn a_gateways_record_makes_the_edge_into_it_and_the_edge_out_of_it() {
     through.attempts.clear();
     through.status = 404;
     let calls = driven("ingress", client.into(), vec![sent(Some(caller), Ok(404))]);
-    let all = hops(witness(&cast, Gathered::from_iter([through]), &[calls]));
+    let all = hops(witness(&cast, &in_order(vec![through]), &[calls]));
     let expected = ["client -> ingress@- 404 Some(Plaintext) browser r1"];
     assert_eq!(all.iter().map(summary).collect::<Vec<_>>(), expected);
 }
@@ -168,7 +167,7 @@ fn a_refused_call_is_a_hop_of_the_callers_own_log() {
     let cast = cast();
     let (_, client) = cast.outside().next().expect("a client");
     let driven = driven("ingress", client.into(), vec![sent(None, Err(CallFailure::Refused))]);
-    let hops = hops(witness(&cast, Gathered::default(), &[driven]));
+    let hops = hops(witness(&cast, &in_order(Vec::new()), &[driven]));
     assert_eq!(hops.iter().map(summary).collect::<Vec<_>>(), ["client -> ingress@- 0 None browser browser#1"]);
     assert_eq!(hops[0].failure, Some(Failure::Refused));
 }
@@ -185,7 +184,7 @@ fn requests_on_one_kept_connection_are_matched_in_order() {
     };
     let call = |number, start| Sent { number, at: ms(start), ..sent(Some(caller), Ok(200)) };
     let driven = driven("service-go", client.into(), vec![call(1, 10), call(2, 30)]);
-    let log = witness(&cast, Gathered::from_iter([inbound(32, "second"), inbound(11, "first")]), &[driven]);
+    let log = witness(&cast, &in_order(vec![inbound(32, "second"), inbound(11, "first")]), &[driven]);
     let log = ObservationLog::new(ms(0), log);
     let requests: Vec<_> = log.calls().map(|call| call.request.to_string()).collect();
     assert_eq!(requests, ["first", "second"]);

@@ -12,6 +12,8 @@ pub const DUPLICATE_KEY: Code = Code(3);
 pub const KEY: Code = Code(4);
 /// A YAML tag is not of the core schema, or does not fit.
 pub const TAG: Code = Code(5);
+/// A file that cannot be read.
+pub const FILE: Code = Code(6);
 /// A value has the wrong type or is out of its range.
 pub const VALUE: Code = Code(101);
 /// No field of that name.

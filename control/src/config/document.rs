@@ -61,6 +61,8 @@ pub enum Spec {
 pub struct Decoded {
     /// Its sound objects in order.
     pub documents: Vec<Document>,
+    /// Its refused objects as far as they could be read, in order. They are for further checks only.
+    pub refused: Vec<Document>,
     /// Every finding, of sound and refused objects, by place.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -76,7 +78,7 @@ impl Decoded {
 /// for its items.
 pub fn decode(source: &SourceFile, dialect: Dialect) -> Decoded {
     let parsed = yaml::parse(source, Limits::default());
-    let mut decoded = Decoded { documents: Vec::new(), diagnostics: parsed.diagnostics };
+    let mut decoded = Decoded { diagnostics: parsed.diagnostics, ..Decoded::default() };
     for node in &parsed.documents {
         decode_node(node, dialect, &mut decoded);
     }
@@ -95,7 +97,11 @@ fn decode_node(node: &Node, dialect: Dialect, into: &mut Decoded) {
     }
     let mut decoder = Decoder::new(dialect);
     let document = document(node, &mut decoder);
-    into.documents.extend(document.filter(|_| !decoder.has_errors()));
+    if decoder.has_errors() {
+        into.refused.extend(document)
+    } else {
+        into.documents.extend(document)
+    }
     into.diagnostics.append(&mut decoder.diagnostics);
 }
 

@@ -89,7 +89,7 @@ static HTTP_ROUTE: Table = Table {
         Row::read("name", "`Route.name`").v1(),
         Row::list("match", &HTTP_MATCH, "one `Route` for each entry"),
         Row::list("route", &ROUTE_DESTINATION, "`cluster`, or `weighted_clusters` when there are several"),
-        Row::read("timeout", "`RouteAction.timeout`; 0 and absent: none"),
+        Row::read("timeout", "`RouteAction.timeout`, at least 1ms; absent: none"),
         Row::nested("retries", &RETRIES, "`RouteAction.retry_policy`"),
         Row::ignored("websocketUpgrade", "WebSockets are always let through").v1_0(),
         Row::not_yet("appendHeaders").v1_0(),

@@ -57,4 +57,9 @@ impl Dialect {
     pub const fn allows_zero_attempts(self) -> bool {
         self.pick(false, true)
     }
+
+    /// Whether Gateways may share a port among all kinds of HTTP; otherwise a port speaks what its first server says.
+    pub const fn shares_port_among_http(self) -> bool {
+        self.pick(false, true)
+    }
 }

@@ -25,6 +25,10 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.star_is_presence(), "is there", "an error"),
     },
     Divergence {
+        about: "Servers of one gateway port, `HTTP` beside `HTTP2` or `GRPC`",
+        answer: |d| yes(d.shares_port_among_http(), "all are served", "those with the first one's protocol"),
+    },
+    Divergence {
         about: "`retries` with 0 attempts",
         answer: |d| yes(d.allows_zero_attempts(), "no retries", "an error"),
     },

@@ -30,7 +30,9 @@ pub fn listeners_and_routes(mesh: &Mesh, proxy: &ProxyIdentity) -> (Vec<Listener
     }
     ports
         .into_iter()
-        .filter_map(|(port, servers)| {
+        .filter_map(|(port, mut servers)| {
+            let spoken = servers.first()?.2.protocol;
+            servers.retain(|(.., server)| mesh.dialect.shares_port_among_http() || server.protocol == spoken);
             Some((listener(mesh, port, servers.first()?), routes(mesh, proxy, port, &servers)))
         })
         .unzip()

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::config::{self, ConfigKey, ConfigSet, Kind, SourceFile};
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{self, Diagnostic, Span};
 use crate::dialect::Dialect;
 use crate::validate::{self, codes};
 
@@ -78,7 +78,11 @@ impl ConfigStore {
                 applied.changed.push(key);
             }
         }
+        for document in decoded.refused {
+            applied.diagnostics.extend(validate::refused(&document, self.dialect));
+        }
         applied.diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
+        applied.diagnostics = diagnostic::at_most(applied.diagnostics);
         applied
     }
 

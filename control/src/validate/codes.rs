@@ -26,6 +26,8 @@ pub const OLD_API_VERSION: Code = Code(210);
 pub const UNKNOWN_GATEWAY: Code = Code(211);
 /// A subset that no DestinationRule defines.
 pub const UNKNOWN_SUBSET: Code = Code(212);
+/// A host that no Service has.
+pub const UNKNOWN_HOST: Code = Code(213);
 /// A destination that no Service has.
 pub const UNKNOWN_DESTINATION: Code = Code(214);
 /// A dotted host that looks like a Service and is not its full name.
@@ -38,3 +40,23 @@ pub const RETRIES: Code = Code(217);
 pub const CONFLICTING_HOST: Code = Code(218);
 /// An EndpointSlice that belongs to no Service.
 pub const SLICE_WITHOUT_SERVICE: Code = Code(219);
+/// A regular expression that has to match a whole value and probably was not meant to.
+pub const FULL_MATCH: Code = Code(220);
+/// `exportTo` that says nothing Istio takes.
+pub const EXPORT_TO: Code = Code(221);
+/// No name of a header.
+pub const HEADER_NAME: Code = Code(222);
+/// A Gateway named the old way.
+pub const OLD_GATEWAY_NAME: Code = Code(223);
+/// A host of a VirtualService that its Gateways do not serve.
+pub const UNSERVED_HOST: Code = Code(224);
+/// Servers of Gateways that cannot share a port.
+pub const CONFLICTING_GATEWAYS: Code = Code(225);
+/// A subset whose labels no pod has.
+pub const EMPTY_SUBSET: Code = Code(226);
+/// A port that the Service does not have.
+pub const UNKNOWN_PORT: Code = Code(227);
+/// A part of a DestinationRule that an older one hides.
+pub const HIDDEN_RULE: Code = Code(228);
+/// A timeout of a try beyond that of the request.
+pub const USELESS_TIMEOUT: Code = Code(229);

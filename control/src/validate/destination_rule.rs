@@ -7,12 +7,12 @@ use crate::config::destination_rule::DestinationRuleSpec;
 use crate::config::traffic_policy::{PolicyComponents, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Span};
 
-use super::{codes, names};
+use super::{codes, export, names};
 
 /// Most entries of `portLevelSettings`.
 const PORT_ENTRIES_MAX: usize = 4096;
 
-pub(super) fn check(spec: &DestinationRuleSpec, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, found: &mut Vec<Diagnostic>) {
     names::host(&spec.host, true, found);
     let mut by_name: BTreeMap<&str, &Span> = BTreeMap::new();
     for subset in &spec.subsets {
@@ -20,12 +20,19 @@ pub(super) fn check(spec: &DestinationRuleSpec, found: &mut Vec<Diagnostic>) {
         if !names::is_label(name) {
             found.push(Diagnostic::error(codes::NAME, &subset.name.span, format!("`{name}` is no name of a subset")));
         }
+        for (key, value) in &subset.labels {
+            if !names::is_label_pair(key, value) {
+                let message = format!("`{key}: {value}` of subset `{name}` is no label");
+                found.push(Diagnostic::error(codes::NAME, &subset.span, message));
+            }
+        }
         if let Some(first) = by_name.insert(name, &subset.name.span) {
             let message = format!("two subsets are named `{name}`");
             let twice = Diagnostic::error(codes::DUPLICATE_NAME, &subset.name.span, message);
             found.push(twice.with_related(first, "the first is here"));
         }
     }
+    export::check(&spec.export_to, namespace, found);
     for policy in spec.policy.iter().chain(spec.subsets.iter().filter_map(|subset| subset.policy.as_ref())) {
         traffic_policy(policy, found);
     }

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::Metadata;
 use crate::config::gateway::GatewaySpec;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::dialect::Dialect;
 
 use super::{codes, names};
 
-pub(super) fn check(spec: &GatewaySpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(metadata: &Metadata, spec: &GatewaySpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    let own = &metadata.name;
+    if own.value.contains('.') && dialect.namespaces_before_slash() {
+        let message = format!("`{}` is no name of a Gateway: it has a dot", own.value);
+        found.push(Diagnostic::error(codes::NAME, &own.span, message));
+    }
     if spec.servers.is_empty() {
         found.push(Diagnostic::error(codes::EMPTY, &spec.span, "a Gateway needs a server"));
     }
@@ -22,6 +28,7 @@ pub(super) fn check(spec: &GatewaySpec, dialect: Dialect, found: &mut Vec<Diagno
         }
         let name = server.port_name.value.as_str();
         if name.is_empty() {
+            found.push(Diagnostic::error(codes::NAME, &server.port_name.span, "the port of a server needs a name"));
             continue;
         }
         if let Some(first) = by_name.insert(name, &server.port_name.span) {
@@ -40,8 +47,18 @@ fn host(written: &Spanned<String>, dialect: Dialect, found: &mut Vec<Diagnostic>
                 let message = format!("`{namespace}` before the `/` is no namespace");
                 found.push(Diagnostic::error(codes::HOST, &written.span, message));
             }
-            names::host_text(host, &written.span, true, found);
+            server_host(host, &written.span, found);
         }
-        _ => names::host(written, true, found),
+        _ => server_host(&written.value, &written.span, found),
     }
+}
+
+/// A host of a server is never a short name: no client outside knows the namespace.
+fn server_host(host: &str, span: &Span, found: &mut Vec<Diagnostic>) {
+    if !host.is_empty() && !host.contains(['.', ':']) && host != "*" {
+        let message = format!("`{host}` is a short name; a Gateway serves full names, `*.` and a name, or `*`");
+        found.push(Diagnostic::error(codes::HOST, span, message));
+        return;
+    }
+    names::host_text(host, span, true, found);
 }

@@ -51,6 +51,18 @@ pub(super) fn is_label(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// A label as Kubernetes wants it: `prefix/name` and a value, of letters, digits, `-`, `_` and `.`.
+pub(super) fn is_label_pair(key: &str, value: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
+    let edge = |text: &str| {
+        let ends = [text.bytes().next(), text.bytes().last()];
+        ends.into_iter().flatten().all(|c| c.is_ascii_alphanumeric())
+    };
+    let word = |text: &str| text.len() <= 63 && text.bytes().all(inner) && edge(text);
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    prefix.is_none_or(is_subdomain) && !name.is_empty() && word(name) && word(value)
+}
+
 fn is_host(text: &str) -> bool {
     if text.parse::<std::net::IpAddr>().is_ok() || text == "*" {
         return true;
@@ -74,6 +86,16 @@ mod tests {
         }
         for bad in ["", "a..b", "a b", "*foo", "a*", "http://a", "a:80", "-a", "a/b", &"x".repeat(64)] {
             assert!(!is_host(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn labels_have_a_name_and_perhaps_a_value() {
+        for (key, value) in [("app", "go"), ("a.io/b_c", ""), ("v", "1.2-x")] {
+            assert!(is_label_pair(key, value), "{key}={value}");
+        }
+        for (key, value) in [("", "x"), ("a b", "x"), ("app", "a b"), ("-a", "x"), ("A/b", "x"), ("a", "x-")] {
+            assert!(!is_label_pair(key, value), "{key}={value}");
         }
     }
 

@@ -11,16 +11,25 @@ use super::{codes, destination_rule, gateway, names, service, virtual_service};
 /// Every problem of an object that can be told without the others.
 pub fn document(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let namespace = document.metadata.namespace.as_str();
     names::object_name(&document.metadata, &mut found);
     match &document.spec {
         Spec::Namespace | Spec::ServiceAccount | Spec::Deployment(_) | Spec::Pod(_) => {}
         Spec::EndpointSlice(_) => slice(document, &mut found),
         Spec::Service(spec) => service::check(spec, &mut found),
-        Spec::Gateway(spec) => gateway::check(spec, dialect, &mut found),
-        Spec::VirtualService(spec) => virtual_service::check(spec, dialect, &mut found),
-        Spec::DestinationRule(spec) => destination_rule::check(spec, &mut found),
+        Spec::Gateway(spec) => gateway::check(&document.metadata, spec, dialect, &mut found),
+        Spec::VirtualService(spec) => virtual_service::check(spec, namespace, dialect, &mut found),
+        Spec::DestinationRule(spec) => destination_rule::check(spec, namespace, &mut found),
     }
     old_api_version(document, dialect, &mut found);
+    found
+}
+
+/// Problems of an object that was refused when it was read: those that do not come of what could not be read.
+pub fn refused(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
+    let consequences = [codes::EMPTY, codes::WEIGHTS, codes::UNREACHABLE_ROUTE, codes::RETRIES, codes::NAME];
+    let mut found = self::document(document, dialect);
+    found.retain(|found| !consequences.contains(&found.code));
     found
 }
 

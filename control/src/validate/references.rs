@@ -1,182 +1,140 @@
-//! What is wrong with the objects together: references to nothing, and hosts that two VirtualServices claim.
-//!
-//! These are warnings: the mesh runs, and the run shows the 404 or 503 that comes of it.
+//! What a VirtualService refers to: Gateways, Services and their ports, subsets.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::config::document::Spec;
 use crate::config::gateway_ref::GatewayRef;
-use crate::config::host_name::{covers, full_name, specificity};
+use crate::config::suggest;
 use crate::config::virtual_service::{RouteDestinationSpec, VirtualServiceSpec};
-use crate::config::{ConfigSet, Document, Kind, MeshConfig, suggest};
-use crate::diagnostic::{Diagnostic, Span, Spanned};
-use crate::dialect::Dialect;
+use crate::diagnostic::{Diagnostic, Spanned};
 
 use super::codes;
+use super::known::meant;
+use super::set::{Extent, Scope};
 
-/// Every problem of the objects together, by VirtualService from the oldest.
-pub fn set(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Vec<Diagnostic> {
-    let known = Known::of(set, mesh);
-    let mut found = Vec::new();
-    let mut claimed: BTreeMap<String, Span> = BTreeMap::new();
-    for stored in set.of_kind(Kind::VirtualService) {
-        let document = &stored.document;
-        let Spec::VirtualService(spec) = &document.spec else { continue };
-        let scope = Scope { namespace: &document.metadata.namespace, known: &known, dialect, mesh };
-        scope.gateways(spec, &mut found);
-        for destination in spec.http.iter().flat_map(|route| &route.route) {
-            scope.destination(destination, &mut found);
+pub(super) fn virtual_service(scope: &Scope<'_>, spec: &VirtualServiceSpec, found: &mut Vec<Diagnostic>) {
+    let matches = spec.http.iter().flat_map(|route| &route.matches);
+    for written in spec.gateways.iter().chain(matches.flat_map(|of| &of.gateways)) {
+        gateway(scope, written, found);
+    }
+    for destination in spec.http.iter().flat_map(|route| &route.route) {
+        self::destination(scope, destination, found);
+    }
+    let in_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway.value == "mesh");
+    for host in &spec.hosts {
+        if !dotted(scope, host, found) && in_mesh {
+            own_host(scope, host, found);
         }
-        scope.hosts(document, spec, &mut claimed, &mut found);
     }
-    for stored in set.of_kind(Kind::DestinationRule) {
-        let Spec::DestinationRule(spec) = &stored.document.spec else { continue };
-        let scope = Scope { namespace: &stored.document.metadata.namespace, known: &known, dialect, mesh };
-        scope.dotted(&spec.host, &mut found);
-    }
-    found
 }
 
-/// What can be referred to.
-struct Known<'s> {
-    /// Full names of Services.
-    services: BTreeSet<String>,
-    /// Gateways as (namespace, name).
-    gateways: BTreeSet<(&'s str, &'s str)>,
-    /// DestinationRules: full host, subsets, and where the rule is.
-    rules: Vec<(String, Vec<&'s str>, &'s Span)>,
-}
-
-impl<'s> Known<'s> {
-    fn of(set: &'s ConfigSet, mesh: &MeshConfig) -> Self {
-        let metadata = |kind| set.of_kind(kind).into_iter().map(|stored| &stored.document.metadata);
-        let services = metadata(Kind::Service).map(|of| full_name(&of.name.value, &of.namespace, &mesh.domain));
-        let gateways = metadata(Kind::Gateway).map(|of| (of.namespace.as_str(), of.name.value.as_str()));
-        let mut rules = Vec::new();
-        for stored in set.of_kind(Kind::DestinationRule) {
-            let of = &stored.document.metadata;
-            if let Spec::DestinationRule(spec) = &stored.document.spec {
-                let host = full_name(&spec.host.value, &of.namespace, &mesh.domain);
-                rules.push((host, spec.subsets.iter().map(|s| s.name.value.as_str()).collect(), &of.name.span));
+fn gateway(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
+    let GatewayRef::Gateway { namespace, name } = scope.gateway(&written.value) else { return };
+    let gateways = &scope.known.gateways;
+    if gateways.contains_key(&(namespace.as_str(), name.as_str())) {
+        return;
+    }
+    let message = format!("no Gateway {namespace}/{name}; the routes do not apply there");
+    let mut finding = Diagnostic::warning(codes::UNKNOWN_GATEWAY, &written.span, message);
+    // `mesh` is no Gateway, and is mistyped like one.
+    let names = || gateways.keys().filter(|(of, _)| *of == namespace).map(|(_, name)| *name);
+    let near = suggest::nearest(&name, names().chain(["mesh"]));
+    let elsewhere = gateways.iter().find(|((_, other), _)| *other == name);
+    match (near, elsewhere) {
+        (Some(near), _) => {
+            finding = meant(finding, Some(near));
+            if let Some((document, _)) = gateways.get(&(namespace.as_str(), near)) {
+                finding = finding.with_related(&document.metadata.name.span, format!("Gateway {namespace}/{near}"));
             }
         }
-        Known { services: services.collect(), gateways: gateways.collect(), rules }
-    }
-}
-
-struct Scope<'s> {
-    namespace: &'s str,
-    known: &'s Known<'s>,
-    dialect: Dialect,
-    mesh: &'s MeshConfig,
-}
-
-impl Scope<'_> {
-    fn full(&self, written: &Spanned<String>) -> String {
-        full_name(&written.value, self.namespace, &self.mesh.domain)
-    }
-
-    fn gateway(&self, written: &Spanned<String>) -> GatewayRef {
-        GatewayRef::resolve(&written.value, self.namespace, &self.mesh.domain, self.dialect)
-    }
-
-    fn gateways(&self, spec: &VirtualServiceSpec, found: &mut Vec<Diagnostic>) {
-        let matches = spec.http.iter().flat_map(|route| &route.matches);
-        for written in spec.gateways.iter().chain(matches.flat_map(|of| &of.gateways)) {
-            let GatewayRef::Gateway { namespace, name } = self.gateway(written) else { continue };
-            if self.known.gateways.contains(&(namespace.as_str(), name.as_str())) {
-                continue;
-            }
-            let message = format!("no Gateway {namespace}/{name}; the routes do not apply there");
-            let finding = Diagnostic::warning(codes::UNKNOWN_GATEWAY, &written.span, message);
-            let names = self.known.gateways.iter().filter(|(of, _)| *of == namespace).map(|(_, name)| *name);
-            found.push(match suggest::nearest(&name, names) {
-                Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
-                None => finding,
-            });
+        (None, Some(((of, _), (document, _)))) => {
+            let slash = scope.dialect.namespaces_before_slash();
+            let full = format!("{name}.{of}.svc.{}", scope.mesh.domain);
+            finding = finding.with_help(format!("write `{}`", if slash { format!("{of}/{name}") } else { full }));
+            finding = finding.with_related(&document.metadata.name.span, format!("a Gateway {name} is in {of}"));
         }
+        (None, None) => {}
     }
+    found.push(scope.missing(finding));
+}
 
-    fn destination(&self, spec: &RouteDestinationSpec, found: &mut Vec<Diagnostic>) {
-        let host = self.full(&spec.host);
+fn destination(scope: &Scope<'_>, spec: &RouteDestinationSpec, found: &mut Vec<Diagnostic>) {
+    let host = scope.full(&spec.host);
+    let services = &scope.known.services;
+    match services.get(&host) {
+        Some(service) => {
+            if let Some(port) = spec.port.as_ref().filter(|port| !service.has_port(port.value)) {
+                let message = format!("`{host}` has no port {}; requests sent there are answered 503", port.value);
+                let finding = Diagnostic::warning(codes::UNKNOWN_PORT, &port.span, message);
+                let ports = format!("the Service has {}", service.ports());
+                found.push(finding.with_related(service.span, ports));
+            }
+        }
         // Without any Service there is nothing to compare with: the text is checked by itself.
-        if !self.known.services.is_empty() && !self.known.services.contains(&host) && !self.dotted(&spec.host, found) {
+        None if services.is_empty() || dotted(scope, &spec.host, found) => {}
+        None => {
             let message = format!("no Service `{host}`; requests sent there are answered 503");
             let finding = Diagnostic::warning(codes::UNKNOWN_DESTINATION, &spec.host.span, message);
-            let names = self.known.services.iter().map(String::as_str);
-            found.push(match suggest::nearest(&host, names) {
-                Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
-                None => finding,
-            });
+            let near = scope.known.nearest_service(&spec.host.value, scope.namespace());
+            found.push(scope.missing(meant(finding, near)));
         }
-        let Some(subset) = &spec.subset else { return };
-        let mut rules: Vec<_> = self.known.rules.iter().filter(|(of, ..)| covers(of, &host)).collect();
-        if self.dialect.rules_are_global()
-            && let Some(first) = rules.iter().map(|(of, ..)| of).min_by(|a, b| specificity(a, b)).cloned()
-        {
-            // Only rules of the most specific host count, nothing is inherited.
-            rules.retain(|(of, ..)| *of == first);
-        }
-        if rules.iter().any(|(_, subsets, _)| subsets.contains(&subset.value.as_str())) {
-            return;
-        }
-        let message = format!(
-            "no DestinationRule defines the subset `{}` of `{host}`; requests sent there are answered 503",
-            subset.value
-        );
-        let mut finding = Diagnostic::warning(codes::UNKNOWN_SUBSET, &subset.span, message);
-        for (_, subsets, span) in &rules {
-            let names = subsets.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let has = if names.is_empty() { "no subsets".to_owned() } else { names };
-            finding = finding.with_related(span, format!("the DestinationRule for this host has {has}"));
-        }
-        let names = rules.iter().flat_map(|(_, subsets, _)| subsets.iter().copied());
-        found.push(match suggest::nearest(&subset.value, names) {
-            Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
-            None => finding,
-        });
     }
+    if let Some(name) = &spec.subset {
+        subset(scope, &host, name, found);
+    }
+}
 
-    /// Reports a dotted host that would be a Service if it were shorter or longer. A host with a dot is a full name.
-    fn dotted(&self, written: &Spanned<String>, found: &mut Vec<Diagnostic>) -> bool {
-        let host = self.full(written);
-        if !written.value.contains('.') || self.known.services.contains(&host) {
-            return false;
-        }
-        let meant = [format!("{host}.svc.{}", self.mesh.domain), format!("{host}.{}", self.mesh.domain)];
-        let Some(meant) = meant.into_iter().find(|meant| self.known.services.contains(meant)) else { return false };
-        let message =
-            format!("`{}` has a dot, so it is taken as a full name; it never equals `{meant}`", written.value);
-        let finding = Diagnostic::warning(codes::DOTTED_HOST, &written.span, message);
-        found.push(finding.with_help(format!("write `{meant}`")));
-        true
+fn subset(scope: &Scope<'_>, host: &str, name: &Spanned<String>, found: &mut Vec<Diagnostic>) {
+    let rules = scope.known.rules_for(host, scope.dialect);
+    let subsets = || rules.iter().flat_map(|rule| &rule.spec.subsets);
+    if subsets().any(|subset| subset.name.value == name.value) {
+        return;
     }
+    if rules.is_empty() && scope.extent == Extent::Part {
+        // The rule may be in the cluster.
+        return;
+    }
+    let message = format!(
+        "no DestinationRule defines the subset `{}` of `{host}`; requests sent there are answered 503",
+        name.value
+    );
+    let mut finding = Diagnostic::warning(codes::UNKNOWN_SUBSET, &name.span, message);
+    for rule in &rules {
+        let names = rule.spec.subsets.iter().map(|subset| format!("`{}`", subset.name.value));
+        let names = names.collect::<Vec<_>>().join(", ");
+        let has = if names.is_empty() { "no subsets".to_owned() } else { names };
+        finding = finding.with_related(rule.span, format!("the DestinationRule for this host has {has}"));
+    }
+    if rules.is_empty() {
+        found.push(finding.with_help(format!("no DestinationRule is for `{host}`; one has to define the subset")));
+        return;
+    }
+    let near = suggest::nearest(&name.value, subsets().map(|subset| subset.name.value.as_str()));
+    found.push(meant(finding, near));
+}
 
-    /// Hosts that an older VirtualService already routes in the mesh.
-    fn hosts(
-        &self,
-        document: &Document,
-        spec: &VirtualServiceSpec,
-        claimed: &mut BTreeMap<String, Span>,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let in_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway.value == "mesh");
-        for written in &spec.hosts {
-            self.dotted(written, found);
-            if !in_mesh {
-                continue;
-            }
-            let host = self.full(written);
-            if let Some(first) = claimed.get(&host) {
-                let message = format!(
-                    "an older VirtualService already routes `{host}` in the mesh; {}/{} has no effect there",
-                    document.metadata.namespace, document.metadata.name.value
-                );
-                let finding = Diagnostic::warning(codes::CONFLICTING_HOST, &written.span, message);
-                found.push(finding.with_related(first, "the older one is here"));
-                continue;
-            }
-            claimed.insert(host, written.span.clone());
-        }
+/// Reports a dotted host that would be a Service if it were shorter or longer. A host with a dot is a full name.
+pub(super) fn dotted(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnostic>) -> bool {
+    let (host, services) = (scope.full(written), &scope.known.services);
+    if !written.value.contains('.') || services.contains_key(&host) {
+        return false;
     }
+    let domain = &scope.mesh.domain;
+    let full = [format!("{host}.svc.{domain}"), format!("{host}.{domain}")];
+    let Some((meant, service)) = full.iter().find_map(|full| services.get_key_value(full)) else { return false };
+    let message = format!("`{}` has a dot, so it is taken as a full name; it never equals `{meant}`", written.value);
+    let finding = Diagnostic::warning(codes::DOTTED_HOST, &written.span, message);
+    let short = service.namespace == scope.namespace();
+    let short = if short { format!("`{}` or ", service.name) } else { String::new() };
+    found.push(finding.with_help(format!("write {short}`{meant}`")).with_related(service.span, "the Service"));
+    true
+}
+
+/// Reports a short host of the mesh that is no Service: no DNS knows the name, so no request carries it.
+fn own_host(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
+    let (host, services) = (scope.full(written), &scope.known.services);
+    if written.value.contains(['.', '*', ':']) || services.is_empty() || services.contains_key(&host) {
+        return;
+    }
+    let message = format!("no Service `{host}` has this host; in the mesh nobody calls it by that name");
+    let finding = Diagnostic::warning(codes::UNKNOWN_HOST, &written.span, message);
+    let near = scope.known.nearest_service(&written.value, scope.namespace());
+    found.push(scope.missing(meant(finding, near)));
 }

@@ -1,21 +1,19 @@
 //! What is wrong with a VirtualService by itself. Istio: `ValidateVirtualService`.
 
-use crate::config::host_name;
-use crate::config::string_match::StringMatch;
 use crate::config::virtual_service::{HttpRouteSpec, RouteDestinationSpec, VirtualServiceSpec};
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::dialect::Dialect;
 
-use super::{codes, names, pattern};
+use super::{codes, export, names, overlap, pattern, retries, unreachable};
 
-pub(super) fn check(spec: &VirtualServiceSpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(spec: &VirtualServiceSpec, namespace: &str, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     if spec.hosts.is_empty() {
         found.push(Diagnostic::error(codes::EMPTY, &spec.span, "a VirtualService needs a host"));
     }
     for host in &spec.hosts {
         names::host(host, true, found);
     }
-    overlapping(&spec.hosts, found);
+    overlap::check(&spec.hosts, found);
     wildcard_in_mesh(spec, found);
     if spec.http.is_empty() {
         found.push(Diagnostic::error(codes::EMPTY, &spec.span, "a VirtualService needs a route in `http`"));
@@ -23,22 +21,9 @@ pub(super) fn check(spec: &VirtualServiceSpec, dialect: Dialect, found: &mut Vec
     for route in &spec.http {
         http_route(route, dialect, found);
     }
-    unreachable(&spec.http, found);
-}
-
-fn overlapping(hosts: &[Spanned<String>], found: &mut Vec<Diagnostic>) {
-    for (index, host) in hosts.iter().enumerate() {
-        let name = host.value.to_ascii_lowercase();
-        let earlier = hosts[..index].iter().find(|earlier| {
-            let earlier = earlier.value.to_ascii_lowercase();
-            !earlier.is_empty() && host_name::overlaps(&earlier, &name)
-        });
-        if let Some(earlier) = earlier {
-            let message = format!("the host `{}` overlaps `{}`", host.value, earlier.value);
-            let overlap = Diagnostic::error(codes::OVERLAPPING_HOSTS, &host.span, message);
-            found.push(overlap.with_related(&earlier.span, format!("`{}` is here", earlier.value)));
-        }
-    }
+    unreachable::check(spec, found);
+    gateway_names(spec, dialect, found);
+    export::check(&spec.export_to, namespace, found);
 }
 
 fn wildcard_in_mesh(spec: &VirtualServiceSpec, found: &mut Vec<Diagnostic>) {
@@ -57,16 +42,40 @@ fn wildcard_in_mesh(spec: &VirtualServiceSpec, found: &mut Vec<Diagnostic>) {
 }
 
 fn http_route(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    route.matches.iter().for_each(|spec| pattern::check(spec, found));
+    route.matches.iter().for_each(|spec| pattern::check(spec, dialect, found));
     if route.route.is_empty() {
         found.push(Diagnostic::error(codes::EMPTY, &route.span, "an HTTP route needs a destination in `route`"));
     }
     for destination in &route.route {
         names::host(&destination.host, false, found);
+        if let Some(subset) = destination.subset.as_ref().filter(|subset| !names::is_label(&subset.value)) {
+            let message = format!("`{}` is no name of a subset", subset.value);
+            found.push(Diagnostic::error(codes::NAME, &subset.span, message));
+        }
     }
     weights(&route.route, dialect, found);
-    if let Some(retries) = &route.retries {
-        super::retries::check(retries, dialect, found);
+    retries::check(route, dialect, found);
+}
+
+/// A name is a DNS name, today also `namespace/name`; a dotted one is today's Istio's older way.
+fn gateway_names(spec: &VirtualServiceSpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    let matches = spec.http.iter().flat_map(|route| &route.matches);
+    for Spanned { value: written, span } in spec.gateways.iter().chain(matches.flat_map(|of| &of.gateways)) {
+        let slash = written.split_once('/').filter(|_| dialect.namespaces_before_slash());
+        let fine = match slash {
+            Some((namespace, name)) => (namespace == "." || names::is_label(namespace)) && names::is_label(name),
+            None => names::is_subdomain(written),
+        };
+        if !fine {
+            found.push(Diagnostic::error(codes::NAME, span, format!("`{written}` is no name of a Gateway")));
+        } else if let (None, Some((name, rest)), true) =
+            (slash, written.split_once('.'), dialect.namespaces_before_slash())
+        {
+            let namespace = rest.split('.').next().unwrap_or(rest);
+            let message = format!("`{written}` is the old way to name a Gateway");
+            let finding = Diagnostic::note(codes::OLD_GATEWAY_NAME, span, message);
+            found.push(finding.with_help(format!("write `{namespace}/{name}`")));
+        }
     }
 }
 
@@ -84,32 +93,13 @@ fn weights(route: &[RouteDestinationSpec], dialect: Dialect, found: &mut Vec<Dia
         return;
     };
     let problem = match (dialect.weights_are_percent(), route.len()) {
-        (true, 1) if total > 100 => format!("the weight of the only destination is {total}, more than 100"),
-        (true, 2..) if total != 100 => format!("the weights are {} = {total}, not 100", sum()),
+        // Istio 1.0 adds up only several.
+        (true, 1) if total > 100 => format!("the weight {total} is more than 100"),
+        (true, 1) => return,
+        (true, _) if total != 100 => format!("the weights are {} = {total}, not 100", sum()),
         (false, 2..) if total == 0 => "all weights are 0".to_owned(),
         (false, _) if total > u64::from(u32::MAX) => format!("the weights add up to {total}, more than {}", u32::MAX),
         _ => return,
     };
     found.push(Diagnostic::error(codes::WEIGHTS, span, problem));
-}
-
-/// Routes behind one that takes every request.
-fn unreachable(http: &[HttpRouteSpec], found: &mut Vec<Diagnostic>) {
-    let Some(last) = http.iter().position(takes_all) else { return };
-    for route in &http[last + 1..] {
-        let finding = Diagnostic::warning(codes::UNREACHABLE_ROUTE, &route.span, "no request reaches this route");
-        found.push(finding.with_related(&http[last].span, "this one takes them all"));
-    }
-}
-
-fn takes_all(route: &HttpRouteSpec) -> bool {
-    let any = |uri: &StringMatch| matches!(uri, StringMatch::Prefix(prefix) if prefix == "/");
-    route.matches.is_empty()
-        || route.matches.iter().any(|spec| {
-            let others = spec.scheme.is_some() || spec.method.is_some() || spec.authority.is_some();
-            let maps = !spec.headers.is_empty() || !spec.without_headers.is_empty() || !spec.query_params.is_empty();
-            let source = !spec.source_labels.is_empty() || spec.source_namespace.is_some();
-            let place = spec.port.is_some() || !spec.gateways.is_empty();
-            spec.uri.as_ref().is_none_or(|uri| any(&uri.value)) && !others && !maps && !source && !place
-        })
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use wavetank_reports::Place;
 
 use super::amount::Amount;
+use super::window::{After, StepScope};
 use crate::observe::{Call, Edge, Failure, Hop, ObservationLog, Selector, Tls};
+use crate::routes::is_probe;
 
 /// One thing the scenario expects.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,29 +33,37 @@ pub struct Scope {
     pub traffic: Option<Arc<str>>,
     /// From (included) and to (excluded), since the scenario's start.
     pub between: Option<(Duration, Duration)>,
+    /// What must have happened before.
+    pub after: Option<After>,
+    /// The step it is about.
+    pub step: Option<StepScope>,
 }
 
 impl Scope {
-    /// The hops it is about, in order.
+    /// The hops it is about, in order; none when its time did not come.
     pub fn hops<'a>(&'a self, log: &'a ObservationLog) -> impl Iterator<Item = &'a Hop> {
-        log.hops().filter(|hop| {
+        let window = self.window(log).ok();
+        log.hops().filter(move |hop| {
             self.edge.as_ref().is_none_or(|edge| edge.selects(hop))
                 && self.is_traffic(hop.traffic.as_deref())
-                && self.is_between(hop.at - log.start())
+                && window.is_some_and(|window| window.holds(hop.at - log.start()))
         })
     }
 
     /// The clients' calls it is about; the edge is not asked.
     pub fn calls<'a>(&'a self, log: &'a ObservationLog) -> impl Iterator<Item = &'a Call> {
-        log.calls().filter(|call| self.is_traffic(Some(&call.traffic)) && self.is_between(call.at - log.start()))
+        let window = self.window(log).ok();
+        log.calls().filter(move |call| {
+            self.is_traffic(Some(&call.traffic)) && window.is_some_and(|window| window.holds(call.at - log.start()))
+        })
     }
 
     fn is_traffic(&self, name: Option<&str>) -> bool {
-        self.traffic.as_deref().is_none_or(|own| name == Some(own))
-    }
-
-    fn is_between(&self, at: Duration) -> bool {
-        self.between.is_none_or(|(from, to)| from <= at && at < to)
+        match self.traffic.as_deref() {
+            Some(own) => name == Some(own),
+            // The requests of decision tables are judged by their own rows.
+            None => !name.is_some_and(is_probe),
+        }
     }
 }
 
@@ -88,8 +98,42 @@ pub enum Demand {
     Connect(Failure),
     /// This quantile of the latencies is bounded.
     Latency(Quantile, Bound),
+    /// The bodies that clients get are like this.
+    Body(BodyMode, Arc<str>),
+    /// So many requests at most, or at least, are on their way at the same time.
+    InFlight(Amount),
+    /// The proxies of these workloads have taken the newest configuration within this time.
+    InSync(Selector, Duration),
+    /// The steps are aborted in this one, within this time of its start.
+    Aborted {
+        /// Name of the step; `None` is any.
+        step: Option<Arc<str>>,
+        /// Time from the step's start; `None` is any.
+        within: Option<Duration>,
+    },
     /// Nothing like this happens.
     Never(Pattern),
+}
+
+/// How a body is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyMode {
+    /// It is this text.
+    Is,
+    /// It has this text in it.
+    Has,
+    /// It has this text nowhere.
+    Lacks,
+}
+
+impl fmt::Display for BodyMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Is => "is",
+            Self::Has => "has",
+            Self::Lacks => "lacks",
+        })
+    }
 }
 
 impl Demand {
@@ -105,6 +149,10 @@ impl Demand {
             Self::Flag(..) => "flags",
             Self::Connect(_) => "connect",
             Self::Latency(..) => "latency",
+            Self::Body(..) => "body",
+            Self::InFlight(_) => "in_flight",
+            Self::InSync(..) => "in_sync",
+            Self::Aborted { .. } => "aborted",
             Self::Never(_) => "never",
         }
     }

@@ -8,6 +8,7 @@ use wavetank_reports::CheckVerdict;
 use super::amount::Amount;
 use super::demand::{Bound, Demand, Quantile, TlsMode, millis};
 use super::judge::Finding;
+use super::timeline;
 use crate::observe::{Hop, Selector, Tls};
 
 /// Kinds of observed values that are listed before the rest is summed up.
@@ -47,7 +48,10 @@ pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
             every(format!("connect {wanted}"), &wanted, hops, status_text, |hop| hop.failure == Some(*failure))
         }
         Demand::Latency(quantile, bound) => latency(*quantile, *bound, hops),
-        Demand::Split(_) | Demand::Never(_) => unreachable!("judged in a room of their own"),
+        Demand::InFlight(amount) => timeline::in_flight(*amount, hops),
+        Demand::Split(_) | Demand::Never(_) | Demand::Body(..) | Demand::InSync(..) | Demand::Aborted { .. } => {
+            unreachable!("judged in a room of their own")
+        }
     }
 }
 

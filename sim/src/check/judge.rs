@@ -1,12 +1,14 @@
 //! Judges every check of a run.
 
+use indexmap::IndexMap;
 use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Note, Snippet};
 
 use super::demand::{Check, Demand};
 use super::explain;
 use super::reason::is_default_route;
 use super::sources::Sources;
-use super::{exact, never, split};
+use super::window::Missing;
+use super::{exact, never, split, timeline};
 use crate::observe::{Hop, ObservationLog};
 
 /// A check with its verdict, and what to say about it.
@@ -65,8 +67,7 @@ impl Finding<'_> {
 /// `sources` gives the text of the files that messages point into. The judgements are in the order of the
 /// checks.
 pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sources) -> Vec<Judgement> {
-    let tests: usize = checks.iter().map(statistical_tests).sum();
-    let share = alpha / tests.max(1) as f64;
+    let share = share_of_budget(checks, alpha);
     let mut told: Vec<Told> = Vec::new();
     let judge_one = |check| {
         let finding = find(check, log, share);
@@ -74,6 +75,12 @@ pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sourc
         Judgement { diagnostic, result: result(check, finding) }
     };
     checks.iter().map(judge_one).collect()
+}
+
+/// The size of each statistical test, when all `checks` together may fail a proper run with `alpha`.
+pub fn share_of_budget(checks: &[Check], alpha: f64) -> f64 {
+    let tests: usize = checks.iter().map(statistical_tests).sum();
+    alpha / tests.max(1) as f64
 }
 
 /// An explanation that was given, and the line of the check it was given for.
@@ -104,11 +111,34 @@ fn statistical_tests(check: &Check) -> usize {
 }
 
 fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a> {
+    match (&check.demand, check.scope.window(log)) {
+        (Demand::Aborted { .. } | Demand::InSync(..), _) | (_, Ok(_)) => {}
+        (demand, Err(Missing::Never(why))) => return Finding::inconclusive(demand.kind().to_owned(), why),
+        (demand, Err(Missing::Skipped(why))) => {
+            let summary = format!("{}: {why}", demand.kind());
+            return Finding { verdict: CheckVerdict::NotJudged, message: why, ..Finding::pass(summary) };
+        }
+    }
     match &check.demand {
+        Demand::Body(mode, text) => timeline::body(*mode, text, &check.scope, log),
+        Demand::InSync(of, within) => timeline::in_sync(of, *within, &check.scope, log),
+        Demand::Aborted { step, within } => timeline::aborted(step.as_ref(), *within, log),
         Demand::Split(arms) => split::judge(arms, check.scope.hops(log).collect(), alpha),
         Demand::Never(pattern) => never::judge(pattern, &check.scope, log),
         demand => exact::judge(demand, check.scope.hops(log).collect()),
     }
+}
+
+/// Judges a split on decisions that were counted over many runs; `alpha` is the size of each of its tests.
+///
+/// A check that is no split passes.
+pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64) -> CheckResult {
+    let Demand::Split(arms) = &check.demand else { return result(check, Finding::pass(String::new())) };
+    let mut all: split::Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
+    for (version, count) in counts {
+        *all.entry(version).or_default() += count;
+    }
+    result(check, split::judge_counts(arms, &all, alpha))
 }
 
 fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
@@ -189,6 +219,10 @@ fn code(demand: &Demand) -> &'static str {
         Demand::Flag(..) => "MS1007",
         Demand::Connect(_) => "MS1008",
         Demand::Latency(..) => "MS1009",
+        Demand::Body(..) => "MS1011",
+        Demand::InFlight(_) => "MS1012",
+        Demand::InSync(..) => "MS1013",
+        Demand::Aborted { .. } => "MS1014",
     }
 }
 

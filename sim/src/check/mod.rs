@@ -7,9 +7,11 @@
 //!
 //! Files, in the order data meets them:
 //! - [`demand`]: a check as the scenario asks for it
+//! - [`window`]: which part of the run a check is about
 //! - [`amount`]: counts and shares as they are written
 //! - [`judge`]: every check of a run, and its budget of false failures
 //! - [`split`], [`exact`], [`never`]: the kinds of checks
+//! - [`faults`](mod@faults): faults that touched nothing
 //! - [`binomial`]: the statistics
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
 //! - [`sources`]: the text of the files that messages point into
@@ -19,16 +21,21 @@ pub mod binomial;
 pub mod demand;
 mod exact;
 pub mod explain;
+mod faults;
 pub mod judge;
 mod never;
 mod reason;
 pub mod sources;
 mod split;
+mod timeline;
+pub mod window;
 
 #[cfg(test)]
 mod sample;
 
 pub use amount::{Amount, Quantity};
-pub use demand::{Arm, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
-pub use judge::{Judgement, judge};
+pub use demand::{Arm, BodyMode, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
+pub use faults::missed_faults;
+pub use judge::{Judgement, judge, pooled_split};
 pub use sources::Sources;
+pub use window::{After, Event, StepScope, Window};

@@ -23,7 +23,7 @@ const DETECT_POINTS: f64 = 8.0;
 const NOWHERE: &str = "nowhere";
 
 /// Decisions by version: the named ones as written, then those that were not named.
-type Counts<'a> = IndexMap<&'a str, u64>;
+pub(super) type Counts<'a> = IndexMap<&'a str, u64>;
 
 /// How many statistical tests a split takes: two arms are one test, for one share gives the other.
 pub(super) fn tests(arms: &[Arm]) -> usize {
@@ -40,21 +40,34 @@ fn uncertain(arms: &[Arm]) -> impl Iterator<Item = &Arm> {
 
 /// Judges one split; `alpha` is the size of each of its tests.
 pub(super) fn judge<'a>(arms: &[Arm], hops: Vec<&'a Hop>, alpha: f64) -> Finding<'a> {
-    let summary = format!("split {}", list(arms.iter().map(|arm| format!("{} {}%", arm.version, arm.percent))));
-    let n = hops.len() as u64;
-    if n == 0 {
+    let summary = summary(arms);
+    if hops.is_empty() {
         return Finding::inconclusive(summary, "no request crossed this edge");
     }
     let mut counts: Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for hop in &hops {
         *counts.entry(hop.arm().unwrap_or(NOWHERE)).or_default() += 1;
     }
-    let tested: Vec<Tested<'_>> = tested(arms, &counts, n, alpha);
-    let strays = strays(arms, &counts);
+    Finding { evidence: hops, ..judge_counts(arms, &counts, alpha) }
+}
+
+/// Judges the decisions of a split by version, where every arm has its entry.
+pub(super) fn judge_counts<'a>(arms: &[Arm], counts: &Counts<'_>, alpha: f64) -> Finding<'a> {
+    let summary = summary(arms);
+    let n: u64 = counts.values().sum();
+    if n == 0 {
+        return Finding::inconclusive(summary, "no request crossed this edge");
+    }
+    let tested: Vec<Tested<'_>> = tested(arms, counts, n, alpha);
+    let strays = strays(arms, counts);
     let verdict = verdict(&tested, &strays, n);
-    let mut finding = Finding { verdict, evidence: hops, ..Finding::pass(summary) };
-    describe(&mut finding, arms, &counts, &tested, &strays, n);
+    let mut finding = Finding { verdict, ..Finding::pass(summary) };
+    describe(&mut finding, arms, counts, &tested, &strays, n);
     finding
+}
+
+fn summary(arms: &[Arm]) -> String {
+    format!("split {}", list(arms.iter().map(|arm| format!("{} {}%", arm.version, arm.percent))))
 }
 
 /// One arm under test.

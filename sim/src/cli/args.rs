@@ -3,59 +3,171 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use super::check::CheckArgs;
+use super::explain::ExplainArgs;
+use super::init::InitArgs;
+use super::sweep::Seeds;
+use crate::engine::Engine;
 
 /// Says what a service mesh will do with your Istio YAML, before it is in a cluster.
 #[derive(Debug, Parser)]
-#[command(name = "wavetank", version, about, disable_help_subcommand = true)]
+#[command(name = "wavetank", version, about, disable_help_subcommand = true, after_help = EXIT_CODES)]
 pub struct Command {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 all passed; 1 a check failed or was inconclusive; 2 the command line is wrong; 3 a scenario or \
+manifest is invalid; 4 nothing matched; 5 two runs of one seed differed; 70 a fault of our own; 130 interrupted.";
+
 /// What the command does.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run scenarios and judge them (the default)
     Run(RunArgs),
+    /// Run scenarios under many seeds [default: --seeds 1..100]
+    Sweep(RunArgs),
+    /// Tell what is wrong with scenarios and manifests, without running anything
+    Check(CheckArgs),
+    /// List scenarios and their checks
+    List(ListArgs),
+    /// Write a first scenario for a folder of manifests
+    Init(InitArgs),
+    /// Print the JSON Schema of scenarios, for editors
+    Schema,
+    /// Tell why a request went where it went
+    Explain(ExplainArgs),
     /// Print the supported kinds and fields of Istio's YAML
     Fields,
+    /// Explain a command or the code of a message, or list the codes (`help codes`)
+    Help {
+        /// A command, a code like MS0102, or `codes`
+        word: Option<String>,
+    },
+    /// Print the completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man {
+        /// Write the pages of all commands into FOLDER instead
+        #[arg(long, value_name = "FOLDER")]
+        dir: Option<PathBuf>,
+    },
 }
 
-/// Words that are verbs; anything else begins the arguments of `run`.
-const VERBS: [&str; 2] = ["run", "fields"];
+/// Which scenarios and which of their checks.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// Scenario files, or folders that are searched for *.yaml with a `scenario:` key
+    #[arg(default_value = "scenarios")]
+    pub paths: Vec<PathBuf>,
+    /// Only checks whose file, scenario, kind or edge has this text; `!text` for those that have not
+    #[arg(short = 'k', value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// Only scenarios with this tag, or one of these; `!tag` for those without
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Which scenarios.
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Show every check as well
+    #[arg(long)]
+    pub checks: bool,
+}
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Scenario files, or folders that are searched for *.yaml with a `scenario:` key
-    #[arg(default_value = "scenarios")]
-    pub paths: Vec<PathBuf>,
+    /// Which scenarios.
+    #[command(flatten)]
+    pub chosen: Chosen,
     /// Seed of every random stream: a number, or `random` [default: the scenario's own, else 1]
     #[arg(long, value_name = "N|random", value_parser = parse_seed)]
     pub seed: Option<Seed>,
+    /// Run every scenario under each of these seeds, and judge its splits on all runs together as well
+    #[arg(long, value_name = "A..B", conflicts_with = "seed")]
+    pub seeds: Option<Seeds>,
+    /// Scenarios that run at the same time [default: one for each processor]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// Stop at the first scenario that does not pass
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// What simulates the network; a scenario that it cannot run is invalid
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: Engine,
     /// Run everything twice and compare the hashes
     #[arg(long)]
     pub verify: bool,
+    /// Probability that a proper run fails any check of a scenario [default: the scenario's own, else 1e-6]
+    #[arg(long, value_name = "ALPHA", value_parser = crate::scenario::parse::probability)]
+    pub false_failure: Option<f64>,
+    /// How results are written.
+    #[command(flatten)]
+    pub outputs: Outputs,
+}
+
+/// Outputs of `run`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Outputs")]
+pub struct Outputs {
     /// Write the results as JSON to FILE, or to standard output instead of the text
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     pub json: Option<PathBuf>,
-    /// Judge only checks whose file, scenario, kind or edge has this text; `!text` for those that have not
-    #[arg(short = 'k', value_name = "EXPR")]
-    pub filter: Option<String>,
+    /// Write the results as JUnit XML
+    #[arg(long, value_name = "FILE.xml")]
+    pub junit: Option<PathBuf>,
+    /// Write the results as Markdown, for a comment or a job's summary
+    #[arg(long, value_name = "FILE.md")]
+    pub summary: Option<PathBuf>,
+    /// Write the results as one HTML page, to open from disk
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
     /// Show failures and the total only
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
     /// Show every check of every scenario
     #[arg(short, long)]
     pub verbose: bool,
-    /// Never colour
+    /// When to colour
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: Colour,
+    /// Never colour; the same as --color never
     #[arg(long)]
     pub no_color: bool,
-    /// Probability that a proper run fails any check of a scenario [default: the scenario's own, else 1e-6]
-    #[arg(long, value_name = "ALPHA", value_parser = crate::scenario::parse::probability)]
-    pub false_failure: Option<f64>,
+    /// Show no line of progress
+    #[arg(long)]
+    pub no_progress: bool,
+}
+
+impl Outputs {
+    /// When to colour.
+    pub fn colour(&self) -> Colour {
+        if self.no_color { Colour::Never } else { self.color }
+    }
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless NO_COLOR is set; always when CLICOLOR_FORCE is
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
 }
 
 /// The seed of a run.
@@ -78,7 +190,8 @@ fn parse_seed(text: &str) -> Result<Seed, String> {
 pub fn with_default_verb(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let first = args.get(1).and_then(|arg| arg.to_str());
-    let is_verb = first.is_some_and(|word| VERBS.contains(&word));
+    let verbs = Command::command();
+    let is_verb = first.is_some_and(|word| verbs.find_subcommand(word).is_some());
     let is_about_all = first.is_some_and(|word| matches!(word, "-h" | "--help" | "-V" | "--version"));
     if !is_verb && !is_about_all {
         args.insert(args.len().min(1), "run".into());
@@ -100,9 +213,9 @@ mod tests {
 
     #[test]
     fn run_is_the_default_verb() {
-        assert_eq!(run_args("wavetank a.yaml").paths, [PathBuf::from("a.yaml")]);
-        assert_eq!(run_args("wavetank run a.yaml b").paths.len(), 2);
-        assert_eq!(run_args("wavetank").paths, [PathBuf::from("scenarios")]);
+        assert_eq!(run_args("wavetank a.yaml").chosen.paths, [PathBuf::from("a.yaml")]);
+        assert_eq!(run_args("wavetank run a.yaml b").chosen.paths.len(), 2);
+        assert_eq!(run_args("wavetank").chosen.paths, [PathBuf::from("scenarios")]);
         assert!(run_args("wavetank --verify").verify);
         let fields = Command::try_parse_from(with_default_verb(["wavetank", "fields"].map(OsString::from)));
         assert!(matches!(fields.unwrap().verb, Verb::Fields));
@@ -110,9 +223,9 @@ mod tests {
 
     #[test]
     fn json_takes_a_file_only_after_an_equals_sign() {
-        assert_eq!(run_args("wavetank --json a.yaml").json, Some(PathBuf::from("-")));
-        assert_eq!(run_args("wavetank --json=out.json a.yaml").json, Some(PathBuf::from("out.json")));
-        assert_eq!(run_args("wavetank a.yaml").json, None);
+        assert_eq!(run_args("wavetank --json a.yaml").outputs.json, Some(PathBuf::from("-")));
+        assert_eq!(run_args("wavetank --json=out.json a.yaml").outputs.json, Some(PathBuf::from("out.json")));
+        assert_eq!(run_args("wavetank a.yaml").outputs.json, None);
     }
 
     #[test]

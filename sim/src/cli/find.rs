@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::scenario::load::gather;
 
 /// The scenario files behind `paths`: a file stands for itself, a folder for every `*.yaml` below it that
-/// has a `scenario:` key, in the order of their paths. Nothing is listed twice.
+/// has a `scenario:` key, in the order of their paths; folders in it named `failing` are left out. Nothing is
+/// listed twice.
 ///
 /// # Errors
 /// When a path does not exist or cannot be read; the message names it.
@@ -18,7 +19,7 @@ pub fn find(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
         let mut own = Vec::new();
         if fs::metadata(path).map_err(named)?.is_dir() {
             gather(path, &mut own).map_err(named)?;
-            own.retain(|file| is_scenario(file));
+            own.retain(|file| is_scenario(file) && !is_to_fail(file, path));
         } else {
             own.push(path.clone());
         }
@@ -35,6 +36,12 @@ pub fn find(paths: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
 /// even YAML is found, and told to be wrong.
 fn is_scenario(file: &Path) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.lines().any(|line| line.starts_with("scenario:")))
+}
+
+/// Whether a file is below a folder of scenarios that must fail, which only runs when it is asked for itself.
+fn is_to_fail(file: &Path, asked: &Path) -> bool {
+    let below = file.strip_prefix(asked).unwrap_or(file);
+    below.parent().is_some_and(|folder| folder.components().any(|part| part.as_os_str() == "failing"))
 }
 
 /// What `-k` lets through.
@@ -59,6 +66,28 @@ impl Filter {
     }
 }
 
+/// What `--tag` lets through.
+#[derive(Debug, Clone, Default)]
+pub struct Tags {
+    wanted: Vec<String>,
+    unwanted: Vec<String>,
+}
+
+impl Tags {
+    /// The filter written as `words`, those that begin with `!` being unwanted; no word lets everything
+    /// through.
+    pub fn new(words: &[String]) -> Self {
+        let unwanted = words.iter().filter_map(|word| word.strip_prefix('!')).map(str::to_owned).collect();
+        Self { wanted: words.iter().filter(|word| !word.starts_with('!')).cloned().collect(), unwanted }
+    }
+
+    /// Whether a scenario with these tags is let through: it has one that is wanted and none that is not.
+    pub fn keep(&self, tags: &[String]) -> bool {
+        (self.wanted.is_empty() || tags.iter().any(|tag| self.wanted.contains(tag)))
+            && !tags.iter().any(|tag| self.unwanted.contains(tag))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +98,15 @@ mod tests {
         assert!(Filter::new(Some("go")).keeps("canary.yaml split node -> go"));
         assert!(!Filter::new(Some("!go")).keeps("canary.yaml split node -> go"));
         assert!(Filter::new(Some("!lua")).keeps("canary.yaml split node -> go"));
+    }
+
+    #[test]
+    fn tags_keep_what_has_one_of_them_and_none_of_the_others() {
+        let tags = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let keeps = |words: &[&str], own: &[&str]| Tags::new(&tags(words)).keep(&tags(own));
+        assert!(keeps(&[], &[]) && keeps(&["a"], &["b", "a"]) && keeps(&["a", "c"], &["a"]));
+        assert!(!keeps(&["a"], &[]) && !keeps(&["!a"], &["a"]) && !keeps(&["b", "!a"], &["a", "b"]));
+        assert!(keeps(&["!a"], &["b"]));
     }
 
     #[test]

@@ -3,14 +3,39 @@
 //!
 //! Files, in the order a command meets them:
 //! - [`args`]: the command line
+//! - [`surroundings`]: a terminal or a pipe, a shell or continuous integration
 //! - [`find`]: which scenarios the paths stand for
-//! - [`run`]: runs them, twice where asked
-//! - [`outcome`]: a run as a result to report
+//! - [`run`]: runs them, side by side
+//! - [`interrupt`]: ends it all
+//! - [`sweep`]: runs them under many seeds
+//! - [`check`], [`lint`], [`classes`]: what is wrong with scenarios and manifests, without running them
+//! - [`list`]: lists them
+//! - [`explain`]: why requests went where they went
+//! - [`schema`]: what editors know of scenarios
+//! - [`init`]: a first scenario
+//! - [`codes`]: what the codes of messages mean
 
 pub mod args;
+pub mod check;
+pub mod classes;
+pub mod codes;
+mod evidence;
+pub mod explain;
 pub mod find;
+pub mod init;
+pub mod interrupt;
+pub mod lint;
+pub mod list;
 mod outcome;
+mod output;
+mod pages;
+mod pool;
+mod progress;
 pub mod run;
+pub mod schema;
+mod session;
+pub mod surroundings;
+pub mod sweep;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +47,11 @@ use clap::Parser;
 use wavetank_platform::Platform;
 
 use args::{Command, Verb};
+use surroundings::Surroundings;
+
+use crate::engine::Engine;
+use crate::scenario::Scenario;
+use crate::target::{RunError, RunOutcome};
 
 /// Everything passed.
 pub const PASSED: u8 = 0;
@@ -37,11 +67,28 @@ pub const NOTHING: u8 = 4;
 pub const DIFFERED: u8 = 5;
 /// A fault of our own.
 pub const INTERNAL: u8 = 70;
+/// Ended by the user.
+pub const INTERRUPTED: u8 = 130;
+
+/// Seeds of a sweep that names none.
+const SWEEP: sweep::Seeds = sweep::Seeds { first: 1, last: 100 };
+
+/// The exit code that two scenarios add up to: our own faults before the user's.
+fn worse(a: u8, b: u8) -> u8 {
+    let order = [PASSED, FAILED, INVALID, DIFFERED, INTERNAL];
+    let rank = |code: u8| order.iter().position(|own| *own == code).unwrap_or(order.len());
+    if rank(a) >= rank(b) { a } else { b }
+}
 
 /// Runs the command line `args`, the program's name first, and returns the exit code.
 ///
-/// `platform` gives the time runs take and the seeds that are drawn; `runner` runs a scenario.
-pub fn main(args: impl IntoIterator<Item = OsString>, platform: &Platform, runner: &run::Runner<'_>) -> u8 {
+/// `platform` gives the time runs take and the seeds that are drawn; `target` runs a scenario on an engine with
+/// a seed.
+pub fn main(
+    args: impl IntoIterator<Item = OsString>,
+    platform: &Platform,
+    target: impl Fn(Engine, &Scenario, u64) -> Result<RunOutcome, RunError> + Sync,
+) -> u8 {
     let command = match Command::try_parse_from(args::with_default_verb(args)) {
         Ok(command) => command,
         Err(error) => {
@@ -52,7 +99,29 @@ pub fn main(args: impl IntoIterator<Item = OsString>, platform: &Platform, runne
     };
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let code = match command.verb {
-        Verb::Run(args) => run::run(&args, platform, runner, &mut out, &mut err),
+        Verb::Run(args) => {
+            let runner = |scenario: &Scenario, seed| target(args.engine, scenario, seed);
+            run::run(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
+        }
+        Verb::Sweep(mut args) => {
+            args.seeds = args.seeds.or(Some(SWEEP));
+            let runner = |scenario: &Scenario, seed| target(args.engine, scenario, seed);
+            run::run(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
+        }
+        Verb::Init(args) => init::init(&args, &mut out, &mut err),
+        Verb::Schema => schema::schema(&mut out),
+        Verb::Explain(args) => {
+            let runner = |scenario: &Scenario, seed| target(Engine::Tank, scenario, seed);
+            explain::explain(&args, &runner, &mut out, &mut err)
+        }
+        Verb::Check(args) => check::check(&args, &Surroundings::of_process(), &mut out, &mut err),
+        Verb::List(args) => list::list(&args, &mut out, &mut err),
+        Verb::Help { word } => pages::help(word.as_deref(), &mut out, &mut err),
+        Verb::Completions { shell } => {
+            pages::completions(shell, &mut out);
+            Ok(PASSED)
+        }
+        Verb::Man { dir } => pages::man(dir.as_deref(), &mut out),
         Verb::Fields => out.write_all(wavetank_control::config::supported_table().as_bytes()).map(|()| PASSED),
     };
     match code.and_then(|code| out.flush().map(|()| code)) {

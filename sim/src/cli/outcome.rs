@@ -1,10 +1,16 @@
 //! A run as a result to report.
 
-use wavetank_reports::{CheckResult, Diagnostic, Place, ScenarioResult, ScenarioVerdict};
+use std::io::{self, Write};
+
+use wavetank_reports::terminal::{self, Detail, Paint};
+use wavetank_reports::{CheckResult, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::find::Filter;
 use crate::check::{self, Sources};
+use crate::fault::FaultOutcome;
+use crate::invariant;
 use crate::observe::flow::flow;
+use crate::routes;
 use crate::scenario::{Invalid, Scenario, message};
 use crate::target::{RunError, RunOutcome};
 
@@ -14,6 +20,21 @@ const TARGET: &str = "tank";
 /// What a check is told by, for `-k`.
 pub(super) fn words(scenario: &Scenario, check: &check::Check) -> String {
     format!("{} {} {} {}", scenario.file, scenario.name, check.demand.kind(), check.scope)
+}
+
+/// What each check and each row of routes is told by, for `-k`; and its part that is its own.
+pub(super) fn told_by(scenario: &Scenario) -> impl Iterator<Item = (String, String)> {
+    let checks = scenario.checks.iter().map(|check| (words(scenario, check), check.scope.to_string()));
+    let of_row = |row: &routes::Row| {
+        let scope = format!("routes/{}", row.number);
+        (format!("{} {} {scope}", scenario.file, scenario.name), scope)
+    };
+    checks.chain(scenario.routes.iter().map(of_row))
+}
+
+/// Whether the filter leaves anything of a scenario to judge.
+pub(super) fn keeps_any(scenario: &Scenario, filter: &Filter) -> bool {
+    told_by(scenario).any(|(words, _)| filter.keeps(&words))
 }
 
 /// Judges a run. Checks that the filter drops still take their share of the budget of false failures, so
@@ -32,22 +53,30 @@ pub(super) fn judged(
     let mut checks: Vec<CheckResult> = Vec::new();
     let mut diagnostics: Vec<Diagnostic> = outcome.diagnostics.iter().map(|found| message(found, &sources)).collect();
     let judgements = check::judge(&scenario.checks, &outcome.log, alpha, &sources);
-    for (check, judgement) in scenario.checks.iter().zip(judgements) {
-        if !filter.keeps(&words(scenario, check)) {
+    let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
+    for ((told_by, scope), judgement) in told_by(scenario).zip(judgements.into_iter().chain(rows)) {
+        if !filter.keeps(&told_by) {
             continue;
         }
         diagnostics.extend(judgement.diagnostic.map(|found| {
-            let again = format!("wavetank run {} --seed {seed} -k '{}'", scenario.file, check.scope);
+            let again = format!("wavetank run {} --seed {seed} -k '{scope}'", scenario.file);
             Diagnostic { again: judgement.result.verdict.is_failure().then_some(again), ..found }
         }));
         checks.push(judgement.result);
     }
+    diagnostics.extend(check::missed_faults(&outcome.faults, &sources));
+    let broken = invariant::broken(&outcome.log, &outcome.book);
+    diagnostics.extend(broken.iter().map(|own| of_invariant(own, scenario, seed)));
     for check in &mut checks {
         check.decided_by.iter_mut().for_each(|place| show(place, scenario));
     }
     diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
     ScenarioResult {
-        verdict: ScenarioResult::verdict_of(&checks),
+        verdict: match ScenarioResult::verdict_of(&checks) {
+            _ if outcome.faults.iter().any(FaultOutcome::missed) || !broken.is_empty() => ScenarioVerdict::Fail,
+            verdict => verdict,
+        },
+        faults: outcome.faults.iter().map(|fault| fault.result.clone()).collect(),
         decisions_hash: Some(outcome.log.decisions_hash()),
         packets_hash: Some(outcome.packets_hash.clone()),
         simulated_ms: u64::try_from(outcome.simulated.as_millis()).unwrap_or(u64::MAX),
@@ -56,6 +85,14 @@ pub(super) fn judged(
         flow: flow(&outcome.log, &scenario.split_edges()),
         ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed)
     }
+}
+
+fn of_invariant(broken: &invariant::Broken, scenario: &Scenario, seed: u64) -> Diagnostic {
+    let place = Place::new(scenario.file.clone(), 1, 1);
+    let times = if broken.times == 1 { String::new() } else { format!(" ({} times)", broken.times) };
+    let found = Diagnostic::error("MS1100", place, format!("broken: {}{times}: {}", broken.name, broken.how));
+    let found = found.with_help("this is not about your manifests: it is a fault of wavetank; please report it");
+    Diagnostic { again: Some(format!("wavetank run {} --seed {seed}", scenario.file)), ..found }
 }
 
 /// A scenario that did not come to its end.
@@ -89,6 +126,12 @@ fn show_all(found: &mut Diagnostic, scenario: &Scenario) {
 pub(super) fn invalid(invalid: &Invalid, seed: u64) -> ScenarioResult {
     let tell = |sources: &Sources| invalid.diagnostics.iter().map(|found| message(found, sources)).collect();
     ScenarioResult { diagnostics: tell(&invalid.sources), ..empty(&invalid.file, "not a valid scenario", "", seed) }
+}
+
+/// Writes a result that is not one of a run as its text.
+pub(super) fn tell(result: &ScenarioResult, out: &mut dyn Write) -> io::Result<()> {
+    let report = RunReport::new("wavetank", vec![result.clone()]);
+    out.write_all(terminal::render(&report, Detail::Normal, Paint::Plain, 1).as_bytes())
 }
 
 fn empty(file: &str, name: &str, compat: &str, seed: u64) -> ScenarioResult {

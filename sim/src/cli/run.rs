@@ -1,25 +1,31 @@
-//! Runs scenarios and reports them.
+//! `wavetank run`: runs scenarios, side by side where there are processors for it, and reports them.
 
-use std::fs;
-use std::io::{self, IsTerminal, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread;
 
 use wavetank_platform::Platform;
-use wavetank_reports::terminal::{self, Detail, Paint};
-use wavetank_reports::{RunReport, ScenarioResult, ScenarioVerdict, json};
+use wavetank_reports::RunReport;
+use wavetank_reports::html::Page;
 
 use super::args::{RunArgs, Seed};
-use super::find::{Filter, find};
-use super::{DIFFERED, FAILED, INTERNAL, INVALID, NOTHING, PASSED, USAGE, outcome};
-use crate::scenario::{Scenario, load};
+use super::find::{Filter, Tags, find};
+use super::output::Told;
+use super::progress::Progress;
+use super::session::{Done, Session};
+use super::surroundings::Surroundings;
+use super::sweep::{Seeds, sweep};
+use super::{NOTHING, PASSED, USAGE, output, pool, worse};
+use crate::scenario::Scenario;
+use crate::scenario::load::shown;
 use crate::target::{RunError, RunOutcome};
 
 /// Runs one scenario with a seed.
-pub type Runner<'a> = dyn Fn(&Scenario, u64) -> Result<RunOutcome, RunError> + 'a;
+pub type Runner<'a> = dyn Fn(&Scenario, u64) -> Result<RunOutcome, RunError> + Sync + 'a;
 
-/// Seed where neither the command nor the scenario gives one.
-const SEED: u64 = 1;
+/// Requests that a page shows in full: of all scenarios together, and of each at least.
+const REQUESTS_SHOWN: usize = 200;
+const REQUESTS_SHOWN_MIN: usize = 12;
 /// Name and version of this tool, as reports have it.
 const TOOL: &str = concat!("wavetank ", env!("CARGO_PKG_VERSION"));
 
@@ -31,189 +37,96 @@ pub fn run(
     args: &RunArgs,
     platform: &Platform,
     runner: &Runner<'_>,
+    around: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let files = match find(&args.paths) {
+    let files = match find(&args.chosen.paths) {
         Ok(files) => files,
         Err(error) => {
             writeln!(err, "wavetank: {error}")?;
             return Ok(USAGE);
         }
     };
-    let session = Session { args, platform, runner, filter: Filter::new(args.filter.as_deref()) };
-    let (mut results, mut exit) = (Vec::new(), PASSED);
-    let mut verified = String::new();
-    for file in &files {
-        let Some(done) = session.one(file, err)? else { continue };
-        exit = worse(exit, done.exit);
-        verified.push_str(&done.verified);
-        results.push(done.result);
+    let session = Session {
+        args,
+        platform,
+        runner,
+        filter: Filter::new(args.chosen.filter.as_deref()),
+        tags: Tags::new(&args.chosen.tags),
+        seed: match args.seed {
+            Some(Seed::Given(seed)) => Some(seed),
+            // Short enough to be typed again.
+            Some(Seed::Random) => Some(platform.entropy.stream_named("seed").next_u64() >> 32),
+            None => None,
+        },
+        requests_shown: (REQUESTS_SHOWN / files.len().max(1)).max(REQUESTS_SHOWN_MIN),
+    };
+    if let Some(seeds) = args.seeds {
+        return swept(&session, &files, seeds, around, out, err);
+    }
+    let all = dealt_with(&session, &files, around, err)?;
+    if all.is_empty() {
+        writeln!(err, "wavetank: no scenario matched")?;
+        return Ok(NOTHING);
+    }
+    let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
+    let verified: String = all.iter().map(|done| done.verified.as_str()).collect();
+    let (results, evidence) = all.into_iter().map(|done| (done.result, done.evidence)).unzip();
+    let page = Page { report: RunReport::new(TOOL, results), exit, evidence };
+    output::write(&args.outputs, around, &page, Told::Results { verified }, out, err)
+}
+
+/// Runs every file under every seed, and reports all runs.
+fn swept(
+    session: &Session<'_>,
+    files: &[PathBuf],
+    seeds: Seeds,
+    around: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let (mut results, mut text, mut exit) = (Vec::new(), String::new(), PASSED);
+    for file in files {
+        let Some(swept) = sweep(session, file, seeds, around, err)? else { continue };
+        results.extend(swept.results);
+        text.push_str(&swept.text);
+        exit = worse(exit, swept.exit);
     }
     if results.is_empty() {
         writeln!(err, "wavetank: no scenario matched")?;
         return Ok(NOTHING);
     }
-    let report = RunReport::new(TOOL, results);
-    write_report(args, &report, &verified, exit, out, err)
+    let page = Page { report: RunReport::new(TOOL, results), exit, evidence: Vec::new() };
+    output::write(&session.args.outputs, around, &page, Told::Text(text), out, err)
 }
 
-fn write_report(
-    args: &RunArgs,
-    report: &RunReport,
-    verified: &str,
-    exit: u8,
-    out: &mut dyn Write,
+/// Deals with every file, in order, up to the first that did not pass where that is asked for.
+fn dealt_with(
+    session: &Session<'_>,
+    files: &[PathBuf],
+    around: &Surroundings,
     err: &mut dyn Write,
-) -> io::Result<u8> {
-    let detail = match (args.quiet, args.verbose) {
-        (true, _) => Detail::Quiet,
-        (_, true) => Detail::Verbose,
-        _ => Detail::Normal,
+) -> io::Result<Vec<Done>> {
+    let args = session.args;
+    let moves = session.shows(around);
+    let names = files.iter().map(|file| shown(file)).collect();
+    let mut progress = Progress::new(session.platform.clock.clone(), names, around.width, moves);
+    let processors = || thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or_else(processors, usize::from);
+    let mut all: Vec<Done> = Vec::new();
+    let err = std::cell::RefCell::new(err);
+    let failed = std::cell::Cell::new(0);
+    let take = |done: Option<Done>| {
+        let Some(done) = done else { return Ok(true) };
+        let passed = done.exit == PASSED;
+        failed.set(failed.get() + usize::from(!passed));
+        err.borrow_mut().write_all(done.remarks.as_bytes())?;
+        all.push(done);
+        Ok(passed || !args.fail_fast)
     };
-    match args.json.as_deref() {
-        Some(file) if file == Path::new("-") => {
-            out.write_all(json::render(report).as_bytes())?;
-            return Ok(exit);
-        }
-        Some(file) => {
-            if let Err(error) = fs::write(file, json::render(report)) {
-                writeln!(err, "wavetank: cannot write {}: {error}", file.display())?;
-                return Ok(INTERNAL);
-            }
-        }
-        None => {}
-    }
-    out.write_all(terminal::render(report, detail, paint(args.no_color), exit).as_bytes())?;
-    if !args.quiet {
-        out.write_all(verified.as_bytes())?;
-    }
-    Ok(exit)
-}
-
-/// Colour only towards a person: `--no-color`, then `CLICOLOR_FORCE`, then `NO_COLOR`, then the terminal
-/// decides.
-fn paint(never: bool) -> Paint {
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-    let coloured = !never && (is_set("CLICOLOR_FORCE") || (!is_set("NO_COLOR") && io::stdout().is_terminal()));
-    if coloured { Paint::Ansi } else { Paint::Plain }
-}
-
-/// The exit code that two scenarios add up to: our own faults before the user's.
-fn worse(a: u8, b: u8) -> u8 {
-    let order = [PASSED, FAILED, INVALID, DIFFERED, INTERNAL];
-    let rank = |code: u8| order.iter().position(|own| *own == code).unwrap_or(order.len());
-    if rank(a) >= rank(b) { a } else { b }
-}
-
-struct Session<'a> {
-    args: &'a RunArgs,
-    platform: &'a Platform,
-    runner: &'a Runner<'a>,
-    filter: Filter,
-}
-
-struct Done {
-    result: ScenarioResult,
-    exit: u8,
-    /// What `--verify` found, when it found no difference.
-    verified: String,
-}
-
-impl Session<'_> {
-    /// Runs one file; `None` when the filter drops all of it.
-    fn one(&self, file: &Path, err: &mut dyn Write) -> io::Result<Option<Done>> {
-        let scenario = match load(file) {
-            Ok(scenario) => scenario,
-            Err(wrong) => {
-                let result = outcome::invalid(&wrong, self.seed(None));
-                return Ok(Some(Done { result, exit: INVALID, verified: String::new() }));
-            }
-        };
-        if !scenario.checks.iter().any(|check| self.filter.keeps(&outcome::words(&scenario, check))) {
-            return Ok(None);
-        }
-        let seed = self.seed(scenario.seed);
-        let begin = self.platform.clock.now();
-        let ran = self.guarded(&scenario, seed);
-        let elapsed = self.platform.clock.now() - begin;
-        let ran = match ran {
-            Ok(ran) => ran,
-            Err(error) => {
-                let exit = match &error {
-                    RunError::Manifests(_) | RunError::Scenario(_) => INVALID,
-                    RunError::NotConverged(_) => FAILED,
-                    RunError::Internal(why) => {
-                        writeln!(err, "wavetank: a fault of its own in {} with seed {seed}: {why}", scenario.file)?;
-                        writeln!(err, "wavetank: please report it with the scenario, its manifests and the seed")?;
-                        INTERNAL
-                    }
-                };
-                let result = outcome::broken(&scenario, seed, &error);
-                return Ok(Some(Done { result, exit, verified: String::new() }));
-            }
-        };
-        let alpha = self.args.false_failure.unwrap_or(scenario.false_failure);
-        let mut result = outcome::judged(&scenario, seed, alpha, &self.filter, &ran);
-        result.elapsed = Some(format!("{:.2}s", elapsed.as_secs_f64()));
-        let exit = if result.verdict == ScenarioVerdict::Pass { PASSED } else { FAILED };
-        let mut done = Done { result, exit, verified: String::new() };
-        if self.args.verify {
-            self.verify(&scenario, seed, &ran, &mut done, err)?;
-        }
-        Ok(Some(done))
-    }
-
-    /// A panic in a run is a fault of ours, told as such.
-    fn guarded(&self, scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.runner)(scenario, seed)));
-        ran.unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(RunError::Internal(text.unwrap_or_else(|| "it panicked".to_owned())))
-        })
-    }
-
-    /// Runs the scenario again and compares.
-    fn verify(
-        &self,
-        scenario: &Scenario,
-        seed: u64,
-        first: &RunOutcome,
-        done: &mut Done,
-        err: &mut dyn Write,
-    ) -> io::Result<()> {
-        let file = &scenario.file;
-        let second = match self.guarded(scenario, seed) {
-            Ok(second) => second,
-            Err(error) => {
-                done.exit = worse(done.exit, DIFFERED);
-                return writeln!(err, "wavetank: {file}: the second run with seed {seed} failed: {error}");
-            }
-        };
-        if let Some((line, ours, theirs)) = first.log.first_difference(&second.log) {
-            done.exit = worse(done.exit, DIFFERED);
-            writeln!(err, "wavetank: {file}: two runs with seed {seed} differ, first in line {line} of the log")?;
-            writeln!(err, "  first:  {}", ours.as_deref().unwrap_or("(ended)"))?;
-            return writeln!(err, "  second: {}", theirs.as_deref().unwrap_or("(ended)"));
-        }
-        let (ours, theirs) = (&first.packets_hash, &second.packets_hash);
-        if ours != theirs || first.log.decisions_hash() != second.log.decisions_hash() {
-            done.exit = worse(done.exit, DIFFERED);
-            writeln!(err, "wavetank: {file}: two runs with seed {seed} made equal decisions over different packets")?;
-            return writeln!(err, "  first:  {ours}\n  second: {theirs}");
-        }
-        let decisions = done.result.decisions_hash.as_deref().unwrap_or("-");
-        done.verified = format!(" SAME  {file}  two runs, decisions {decisions}  packets {ours}\n");
-        Ok(())
-    }
-
-    fn seed(&self, own: Option<u64>) -> u64 {
-        match self.args.seed {
-            Some(Seed::Given(seed)) => seed,
-            // Short enough to be typed again.
-            Some(Seed::Random) => self.platform.entropy.stream_named("seed").next_u64() >> 32,
-            None => own.unwrap_or(SEED),
-        }
-    }
+    let tick = |standing: &pool::Standing| progress.tick(standing, failed.get(), *err.borrow_mut());
+    let ended = pool::in_order(files.len(), jobs, |at| session.one(&files[at]), take, tick);
+    progress.end(*err.borrow_mut())?;
+    ended.map(|()| all)
 }

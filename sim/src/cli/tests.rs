@@ -1,10 +1,10 @@
 //! The command as a user meets it: exit codes, outputs and what goes where. The mesh is played by a
 //! function that answers every request as told.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wavetank_platform::{Instant, Platform};
@@ -74,11 +74,13 @@ fn answered(status: u16, latency: u64) -> RunOutcome {
     let calls = (1..=50).map(call);
     let entries = calls.flat_map(|call| [Observation::Hop(hop(call.clone())), Observation::Call(call)]).collect();
     RunOutcome {
+        faults: Vec::new(),
         log: ObservationLog::new(Instant::START, entries),
         packets_hash: "ab".repeat(32),
         simulated: Duration::from_millis(1500),
         diagnostics: Vec::new(),
         world_files: BTreeMap::new(),
+        book: crate::explain::Book::default(),
     }
 }
 
@@ -94,11 +96,15 @@ fn platform() -> Platform {
 }
 
 fn command(line: &str, folder: &Folder, runner: &Runner<'_>) -> Shown {
+    command_in(&Surroundings::default(), line, folder, runner)
+}
+
+fn command_in(around: &Surroundings, line: &str, folder: &Folder, runner: &Runner<'_>) -> Shown {
     let words = format!("wavetank --no-color {line} {}", folder.0.display());
     let args = with_default_verb(words.split_whitespace().map(OsString::from));
     let Verb::Run(args) = Command::try_parse_from(args).unwrap().verb else { panic!("not a run") };
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = run(&args, &platform(), runner, &mut out, &mut err).unwrap();
+    let code = run(&args, &platform(), runner, around, &mut out, &mut err).unwrap();
     Shown { code, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
@@ -124,11 +130,127 @@ fn exit_codes_tell_what_happened() {
 fn exit_codes_are_the_same_for_every_output() {
     let folder = Folder::new("outputs", &[("a.yaml", GOOD)]);
     let file = folder.0.join("out.json");
-    for line in ["", "-q", "-v", "--json", &format!("--json={}", file.display())] {
-        assert_eq!(command(line, &folder, &fine).code, PASSED, "{line}");
-        assert_eq!(command(line, &folder, &|_, _| Ok(answered(503, 6))).code, FAILED, "{line}");
+    let of = |name: &str| folder.0.join("deep/er").join(name).display().to_string();
+    let (junit, summary, report) = (of("j.xml"), of("s.md"), of("r.html"));
+    let to_file = format!("--json={}", file.display());
+    let all = format!("--junit {junit} --summary {summary} --report {report} {to_file}");
+    let lines = ["", "-q", "-v", "--json", "--color always", "--fail-fast", "-j 3", &to_file, &all];
+    let github = Surroundings { github: true, step_summary: Some(folder.0.join("step.md")), ..Surroundings::default() };
+    let narrow = Surroundings { width: Some(50), ci: true, out_is_terminal: true, ..Surroundings::default() };
+    let runs = AtomicU64::new(0);
+    let shifting = |_: &Scenario, _: u64| Ok(answered(200, runs.fetch_add(1, Ordering::Relaxed)));
+    for around in [&Surroundings::default(), &github, &narrow] {
+        for line in lines {
+            let code = |line: &str, runner: &Runner<'_>| command_in(around, line, &folder, runner).code;
+            assert_eq!(code(line, &fine), PASSED, "{line}");
+            assert_eq!(code(line, &|_, _| Ok(answered(503, 6))), FAILED, "{line}");
+            assert_eq!(code(line, &|_, _| Err(RunError::Scenario("no pod".to_owned()))), INVALID, "{line}");
+            assert_eq!(code(&format!("{line} -k nothing-like-it"), &fine), NOTHING, "{line}");
+            assert_eq!(code(&format!("{line} --tag none-has-it"), &fine), NOTHING, "{line}");
+            assert_eq!(code(&format!("{line} --verify"), &shifting), DIFFERED, "{line}");
+            assert_eq!(code(line, &|_, _| Err(RunError::Internal("oops".to_owned()))), INTERNAL, "{line}");
+            assert_eq!(code(&format!("{line} no/such/path"), &fine), USAGE, "{line}");
+        }
     }
+    command(&all, &folder, &|_, _| Ok(answered(503, 6)));
+    assert!(fs::read_to_string(junit).unwrap().contains("failures=\"1\""));
+    assert!(fs::read_to_string(summary).unwrap().starts_with("### wavetank: 0 passed, 1 failed"));
+    let report = fs::read_to_string(report).unwrap();
+    assert!(report.contains("<header class=\"fail\">") && report.contains("client → ingress"));
     assert!(fs::read_to_string(file).unwrap().contains("\"verdict\": \"fail\""));
+}
+
+#[test]
+fn any_number_of_jobs_gives_the_same_bytes() {
+    let files: Vec<(String, String)> =
+        (0..9).map(|at| (format!("{at}.yaml"), GOOD.replace("well", &format!("well {at}")))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let folder = Folder::new("jobs", &files);
+    // One of them fails, and those before it take longer than those after.
+    let runner = |scenario: &Scenario, _: u64| {
+        let number: u64 = scenario.file.trim_end_matches(".yaml").chars().last().unwrap().to_digit(10).unwrap().into();
+        std::thread::sleep(Duration::from_millis(20 - 2 * number));
+        Ok(answered(if number == 5 { 503 } else { 200 }, 6))
+    };
+    let shown = |line: &str| {
+        let shown = command(&format!("--json {line}"), &folder, &runner);
+        (shown.code, shown.out, shown.err)
+    };
+    let (one, first) = (shown("-j 1"), shown("-j 1 --fail-fast"));
+    assert_eq!(one.0, FAILED);
+    assert_eq!(first.1.matches("\"verdict\": \"pass\",\n      \"decisions_hash\"").count(), 5);
+    for jobs in [2, 4, 16] {
+        assert_eq!(shown(&format!("-j {jobs}")), one);
+        assert_eq!(shown(&format!("-j {jobs} --fail-fast")), first);
+    }
+}
+
+#[test]
+fn annotations_keep_out_of_json() {
+    let folder = Folder::new("github", &[("a.yaml", GOOD)]);
+    let step = folder.0.join("step.md");
+    let github = Surroundings { github: true, step_summary: Some(step.clone()), ..Surroundings::default() };
+    let failing = |_: &Scenario, _: u64| Ok(answered(503, 6));
+    let shown = command_in(&github, "--json", &folder, &failing);
+    assert!(serde_json::from_str::<serde_json::Value>(&shown.out).is_ok());
+    assert!(shown.err.starts_with("::error file="), "{}", shown.err);
+    assert!(command_in(&github, "", &folder, &failing).out.contains("\n::error file="));
+    assert_eq!(fs::read_to_string(step).unwrap().matches("### wavetank").count(), 2);
+}
+
+#[test]
+fn a_tag_chooses_scenarios() {
+    let tagged = GOOD.replace("traffic:", "tags: [quick, book]\ntraffic:");
+    let folder = Folder::new("tags", &[("a.yaml", GOOD), ("b.yaml", &tagged)]);
+    assert!(command("--tag book", &folder, &fine).out.contains("1 scenario, 2 checks"));
+    assert!(command("--tag !book", &folder, &fine).out.contains("1 scenario, 2 checks"));
+    assert!(command("", &folder, &fine).out.contains("2 scenarios, 4 checks"));
+}
+
+#[test]
+fn list_shows_scenarios_tags_and_checks() {
+    let tagged = GOOD.replace("traffic:", "tags: [quick]\ntraffic:");
+    let folder = Folder::new("list", &[("a.yaml", GOOD), ("b.yaml", &tagged)]);
+    let listed = |line: &str| {
+        let words = format!("wavetank list {line} {}", folder.0.display());
+        let Verb::List(args) = Command::try_parse_from(words.split_whitespace()).unwrap().verb else { panic!() };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        (list::list(&args, &mut out, &mut err).unwrap(), String::from_utf8(out).unwrap())
+    };
+    let (code, out) = listed("--checks");
+    assert_eq!(code, PASSED);
+    assert!(
+        out.contains("b.yaml  all is well  #quick\n    status client -> ingress\n    tls client -> ingress\n"),
+        "{out}"
+    );
+    assert_eq!(listed("--tag quick").1.lines().count(), 1);
+    assert_eq!(listed("-k nothing-like-it").0, NOTHING);
+    fs::write(folder.0.join("c.yaml"), "scenario: typo\nexpct: []\n").unwrap();
+    assert_eq!(listed("").0, INVALID);
+}
+
+#[test]
+fn pages_about_the_command_are_complete() {
+    let help = |word: Option<&str>| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        (pages::help(word, &mut out, &mut err).unwrap(), String::from_utf8(out).unwrap())
+    };
+    assert!(help(None).1.contains("Exit codes: 0 all passed"));
+    assert!(help(Some("run")).1.contains("--fail-fast"));
+    assert!(help(Some("MS0102")).1.starts_with("MS0102: "));
+    assert!(help(Some("codes")).1.lines().count() > 40);
+    assert_eq!(help(Some("nonsense")).0, USAGE);
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let mut out = Vec::new();
+        pages::completions(shell.parse().unwrap(), &mut out);
+        assert!(String::from_utf8(out).unwrap().contains("fail-fast"), "{shell}");
+    }
+    let mut out = Vec::new();
+    assert_eq!(pages::man(None, &mut out).unwrap(), PASSED);
+    assert!(String::from_utf8(out).unwrap().contains(".TH wavetank 1"));
+    let folder = Folder::new("man", &[]);
+    pages::man(Some(&folder.0), &mut Vec::new()).unwrap();
+    assert!(folder.0.join("wavetank-run.1").exists());
 }
 
 #[test]
@@ -156,18 +278,15 @@ fn verify_finds_the_first_line_that_differs() {
     let same = command("--verify", &folder, &fine);
     assert_eq!(same.code, PASSED);
     assert!(same.out.contains("two runs, decisions"), "{}", same.out);
-    let runs = Cell::new(0);
-    let shifting = |_: &Scenario, _: u64| {
-        runs.set(runs.get() + 1);
-        Ok(answered(200, runs.get()))
-    };
+    let runs = AtomicU64::new(0);
+    let shifting = |_: &Scenario, _: u64| Ok(answered(200, runs.fetch_add(1, Ordering::Relaxed) + 1));
     let differs = command("--verify", &folder, &shifting);
     assert_eq!(differs.code, DIFFERED);
     assert!(differs.err.contains("line 1 of the log") && differs.err.contains("in 0.002000000"), "{}", differs.err);
-    let packets = Cell::new(0);
+    let packets = AtomicU64::new(0);
     let repacked = |_: &Scenario, _: u64| {
-        packets.set(packets.get() + 1);
-        Ok(RunOutcome { packets_hash: packets.get().to_string(), ..answered(200, 6) })
+        let packets_hash = packets.fetch_add(1, Ordering::Relaxed).to_string();
+        Ok(RunOutcome { packets_hash, ..answered(200, 6) })
     };
     assert_eq!(command("--verify", &folder, &repacked).code, DIFFERED);
 }
@@ -190,19 +309,19 @@ fn a_panic_of_ours_is_a_fault_of_ours() {
 
 #[test]
 fn the_seed_is_the_commands_else_the_scenarios_else_one() {
-    let seen = Cell::new(0);
+    let seen = AtomicU64::new(0);
     let watching = |_: &Scenario, seed: u64| {
-        seen.set(seed);
+        seen.store(seed, Ordering::Relaxed);
         Ok(answered(200, 6))
     };
     let folder = Folder::new("seed", &[("a.yaml", GOOD)]);
     command("", &folder, &watching);
-    assert_eq!(seen.get(), 1);
+    assert_eq!(seen.load(Ordering::Relaxed), 1);
     let folder = Folder::new("seed7", &[("a.yaml", &format!("{GOOD}seed: 7\n"))]);
     command("", &folder, &watching);
-    assert_eq!(seen.get(), 7);
+    assert_eq!(seen.load(Ordering::Relaxed), 7);
     command("--seed 3", &folder, &watching);
-    assert_eq!(seen.get(), 3);
+    assert_eq!(seen.load(Ordering::Relaxed), 3);
     command("--seed random", &folder, &watching);
-    assert!(seen.get() <= u64::from(u32::MAX));
+    assert!(seen.load(Ordering::Relaxed) <= u64::from(u32::MAX));
 }

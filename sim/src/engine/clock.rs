@@ -12,7 +12,7 @@ use super::heap::Nanos;
 pub const EPOCH: UnixTime = UnixTime::from_epoch(Duration::from_secs(1_543_622_400));
 
 /// How far ahead a sleep may end; tokio cannot add an unlimited time to its clock.
-const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+pub(super) const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Simulated time. Stands still before the run and after it.
 #[derive(Debug)]

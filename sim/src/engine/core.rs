@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use turmoil_net::{EnterGuard, Packet};
-use wavetank_platform::Entropy;
+use wavetank_platform::{Clock, Entropy};
 
+use super::classic::Wires;
 use super::clock::TankClock;
 use super::conn::Conns;
 use super::dns::Dns;
@@ -36,6 +37,8 @@ const MILLISECOND: Nanos = 1_000_000;
 pub(super) struct Shared {
     pub(super) core: Mutex<Core>,
     pub(super) clock: Arc<TankClock>,
+    /// What joins the pods in the place of the kernels, in a world of the second engine.
+    pub(super) wires: Option<Arc<Wires>>,
     pub(super) entropy: Entropy,
     pub(super) panics: Arc<Panics>,
 }
@@ -44,11 +47,16 @@ impl Shared {
     pub(super) fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The clocks of the engine that runs.
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        self.wires.as_ref().map_or_else(|| self.clock.clone() as Arc<dyn Clock>, |wires| wires.clock())
+    }
 }
 
 /// The state of the network.
 pub(super) struct Core {
-    /// The installed kernels; `None` before the run and after it.
+    /// The installed kernels; `None` before the run and after it, and in a world of the second engine.
     pub(super) kernels: Option<EnterGuard>,
     pub(super) clock: Arc<TankClock>,
     pub(super) heap: Heap,

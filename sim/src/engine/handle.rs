@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wavetank_platform::{Clock, Crypto, Entropy, Instant, Platform};
+use wavetank_platform::{Clock, Crypto, Entropy, Instant, Net, Platform, Spawn};
 
 use super::core::{Core, Shared};
 use super::crypto::SeededRandom;
@@ -62,14 +62,18 @@ impl TankHandle {
         }
         let process = Arc::new(Process::new(pod, container, self.shared.panics.clone()));
         let random = SeededRandom::lend(entropy.stream_named("tls"));
-        let net = Arc::new(TankNet { shared: self.shared.clone(), process: process.clone() });
+        let kernel = Arc::new(TankNet { shared: self.shared.clone(), process: process.clone() });
+        let (net, spawn): (Arc<dyn Net>, Arc<dyn Spawn>) = match &self.shared.wires {
+            None => (kernel.clone(), Arc::new(TankSpawn(process.clone()))),
+            Some(wires) => wires.doors(&self.shared, &process),
+        };
         let platform = Platform {
-            net: net.clone(),
-            resolver: net,
-            clock: self.shared.clock.clone(),
+            net,
+            resolver: kernel,
+            clock: self.shared.clock(),
             entropy,
-            spawn: Arc::new(TankSpawn(process.clone())),
-            crypto: Crypto::new(Arc::new(random.provider()), self.shared.clock.clone()),
+            spawn,
+            crypto: Crypto::new(Arc::new(random.provider()), self.shared.clock()),
         };
         let running = Running { process, platform: platform.clone(), random, restarts };
         core.pod_mut(pod).processes[container as usize] = Some(running);
@@ -111,7 +115,7 @@ impl TankHandle {
 
     /// The world's clocks.
     pub fn clock(&self) -> Arc<dyn Clock> {
-        self.shared.clock.clone()
+        self.shared.clock()
     }
 
     /// The root of the seed's random streams. `pod/…` and `engine/…` below it are in use.
@@ -121,7 +125,7 @@ impl TankHandle {
 
     /// Now, on the world's monotonic clock.
     pub fn now(&self) -> Instant {
-        self.shared.clock.now()
+        self.shared.clock().now()
     }
 
     /// Sleeps for `duration` of simulated time.
@@ -130,13 +134,20 @@ impl TankHandle {
     }
 
     /// SHA-256 over time, addresses, ports, sequence numbers, flags and length of each packet delivered so
-    /// far. Equal for two runs of one build with the same seed.
+    /// far; in a world of the second engine, over the messages of each connection. Equal for two runs of one
+    /// build and engine with the same seed.
     pub fn packets_hash(&self) -> [u8; 32] {
-        self.shared.core().hash.value()
+        match &self.shared.wires {
+            None => self.shared.core().hash.value(),
+            Some(wires) => wires.hash(),
+        }
     }
 
-    /// What the network has done so far.
+    /// What the network has done so far. The second engine counts messages and their bytes only.
     pub fn stats(&self) -> Stats {
+        if let Some(wires) = &self.shared.wires {
+            return wires.stats();
+        }
         let core = self.shared.core();
         let (connections, sockets) = (core.conns.len(), core.sockets.len());
         Stats { events: core.heap.created(), connections, sockets, ..core.stats }

@@ -14,7 +14,10 @@
 //!   `recovery`: retransmission, and connections that lose an end
 //! - `fault`: partitions, kills, power; `trace`: counts and the hash of all packets
 //! - `slab`: the tables behind it
+//! - `classic`: the same pods on the classic turmoil runtime, an independent check; `choice`: which of the two
 
+mod choice;
+mod classic;
 mod clock;
 mod conn;
 mod core;
@@ -35,6 +38,7 @@ mod tank;
 mod trace;
 mod transit;
 
+pub use choice::Engine;
 pub use clock::EPOCH;
 pub use fault::Direction;
 pub use handle::TankHandle;

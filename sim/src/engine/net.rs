@@ -107,7 +107,7 @@ impl Core {
     }
 
     /// Decides where a connection to `addr` goes.
-    fn route(&mut self, process: &Process, addr: SocketAddr, source: Option<IpAddr>) -> io::Result<Route> {
+    pub(super) fn route(&mut self, process: &Process, addr: SocketAddr, source: Option<IpAddr>) -> io::Result<Route> {
         let pod = process.pod;
         let own = self.pod(pod).ip;
         let IpAddr::V4(ip) = addr.ip() else {

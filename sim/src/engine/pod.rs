@@ -151,6 +151,22 @@ impl Process {
         handles.iter().for_each(AbortHandle::abort);
     }
 
+    /// Starts a task of this process on `runtime`; none when the process has ended.
+    pub(super) fn start(&self, runtime: &Handle, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
+        if !self.is_alive() {
+            return Task::never_started();
+        }
+        let watched = Watched { task: future, panics: self.panics.clone() };
+        let handle = runtime.spawn(watched).abort_handle();
+        let mut tasks = self.lock();
+        if tasks.handles.len() >= tasks.sweep_at {
+            tasks.handles.retain(|task| !task.is_finished());
+            tasks.sweep_at = (tasks.handles.len() * 2).max(32);
+        }
+        tasks.handles.push(handle.clone());
+        Task::new(handle)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,20 +178,9 @@ pub(super) struct TankSpawn(pub(super) Arc<Process>);
 
 impl Spawn for TankSpawn {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
-        let future = Box::pin(Watched { task: future, panics: self.0.panics.clone() });
-        let Ok(runtime) = Handle::try_current() else {
-            return Task::never_started();
-        };
-        if !self.0.is_alive() {
-            return Task::never_started();
+        match Handle::try_current() {
+            Ok(runtime) => self.0.start(&runtime, future),
+            Err(_) => Task::never_started(),
         }
-        let handle = runtime.spawn(future).abort_handle();
-        let mut tasks = self.0.lock();
-        if tasks.handles.len() >= tasks.sweep_at {
-            tasks.handles.retain(|task| !task.is_finished());
-            tasks.sweep_at = (tasks.handles.len() * 2).max(32);
-        }
-        tasks.handles.push(handle.clone());
-        Task::new(handle)
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use turmoil_net::{HostId, KernelConfig, Net};
 use wavetank_platform::{Entropy, UnixTime};
 
+use super::classic::Wires;
 use super::clock::{EPOCH, TankClock};
 use super::core::{Core, Shared};
 use super::handle::TankHandle;
@@ -100,10 +101,8 @@ impl Tank {
     where
         F: Future<Output = R>,
     {
-        for n in 0..self.config.spare_pods {
-            self.add_pod(PodSpec::new(format!("spare-{n}"), "default"));
-        }
-        let shared = self.shared();
+        self.add_spare_pods();
+        let (shared, down) = self.shared(None);
         let hook = shared.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -111,7 +110,6 @@ impl Tank {
             .on_thread_park(move || hook.core().turn())
             .build()
             .expect("a runtime without I/O needs nothing that can fail");
-        let down = Teardown { shared: shared.clone() };
         let time_max = self.config.time_max;
         let result = runtime.block_on(async {
             shared.clock.start();
@@ -134,8 +132,25 @@ impl Tank {
         result
     }
 
-    /// Installs the kernels on this thread.
-    fn shared(&self) -> Arc<Shared> {
+    pub(super) fn config(&self) -> &TankConfig {
+        &self.config
+    }
+
+    /// The pods with their addresses, in the order of their [`PodId`]s.
+    pub(super) fn pods(&self) -> &[(PodSpec, Ipv4Addr)] {
+        &self.pods
+    }
+
+    /// Adds the pods that can be claimed while the world runs. Nothing is added after them.
+    pub(super) fn add_spare_pods(&mut self) {
+        for n in 0..self.config.spare_pods {
+            self.add_pod(PodSpec::new(format!("spare-{n}"), "default"));
+        }
+    }
+
+    /// The world at its start, and what takes it down. Installs the kernels on this thread, unless the pods
+    /// are joined by the `wires` of the other engine.
+    pub(super) fn shared(&self, wires: Option<Arc<Wires>>) -> (Arc<Shared>, Teardown) {
         let entropy = Entropy::from_seed(self.config.seed);
         let engine = entropy.fork("engine");
         let clock = Arc::new(TankClock::new(self.config.epoch));
@@ -156,8 +171,9 @@ impl Tank {
                 core.spare.insert(0, id);
             }
         }
-        core.kernels = Some(net.enter());
-        Arc::new(Shared { core: Mutex::new(core), clock, entropy, panics: Arc::default() })
+        core.kernels = wires.is_none().then(|| net.enter());
+        let shared = Arc::new(Shared { core: Mutex::new(core), clock, wires, entropy, panics: Arc::default() });
+        (shared.clone(), Teardown { shared })
     }
 }
 
@@ -177,7 +193,7 @@ impl Drop for StopClock<'_> {
 }
 
 /// Takes the kernels down, also when the run panics.
-struct Teardown {
+pub(super) struct Teardown {
     shared: Arc<Shared>,
 }
 

@@ -66,6 +66,28 @@ pub struct Ack {
     pub refused: Option<Arc<str>>,
 }
 
+/// Something that happened to the run as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// A step began.
+    Step(Arc<str>),
+    /// Every proxy has taken the configuration of this step.
+    Converged(Arc<str>),
+    /// The steps were aborted in this one.
+    Aborted(Arc<str>),
+}
+
+/// A proxy took the newest configuration, or fell behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// When it was seen.
+    pub at: Instant,
+    /// Whose proxy.
+    pub proxy: Party,
+    /// Whether it has the newest.
+    pub in_sync: bool,
+}
+
 /// One entry of the log.
 #[expect(clippy::large_enum_variant, reason = "most entries are hops, so boxing them would save nothing")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +100,10 @@ pub enum Observation {
     Call(Call),
     /// A request on one edge.
     Hop(Hop),
+    /// A step, or its end.
+    Mark(Instant, Mark),
+    /// A proxy's configuration is the newest, or is not.
+    Sync(Sync),
 }
 
 impl Observation {
@@ -88,6 +114,8 @@ impl Observation {
             Self::Ack(ack) => ack.at,
             Self::Call(call) => call.at,
             Self::Hop(hop) => hop.at,
+            Self::Mark(at, _) => *at,
+            Self::Sync(sync) => sync.at,
         }
     }
 }
@@ -134,6 +162,22 @@ impl ObservationLog {
         })
     }
 
+    /// What happened to the run as a whole, in order, with the time since the scenario's start.
+    pub fn marks(&self) -> impl Iterator<Item = (Duration, &Mark)> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Observation::Mark(at, mark) => Some((*at - self.start, mark)),
+            _ => None,
+        })
+    }
+
+    /// How the proxies' configurations stood to the newest, in order.
+    pub fn syncs(&self) -> impl Iterator<Item = &Sync> {
+        self.entries.iter().filter_map(|entry| match entry {
+            Observation::Sync(sync) => Some(sync),
+            _ => None,
+        })
+    }
+
     /// SHA-256 over every entry's line, in lower-case hex.
     pub fn decisions_hash(&self) -> String {
         let mut hash = Sha256::new();
@@ -169,6 +213,10 @@ impl fmt::Display for Observation {
             }
             Self::Call(call) => write_call(f, call),
             Self::Hop(hop) => write_hop(f, hop),
+            Self::Mark(_, Mark::Step(step)) => write!(f, "step {step:?}"),
+            Self::Mark(_, Mark::Converged(step)) => write!(f, "converged {step:?}"),
+            Self::Mark(_, Mark::Aborted(step)) => write!(f, "aborted {step:?}"),
+            Self::Sync(sync) => write!(f, "{} {}", if sync.in_sync { "in-sync" } else { "behind" }, sync.proxy),
         }
     }
 }

@@ -23,6 +23,6 @@ pub mod party;
 pub mod selector;
 
 pub use hop::{Decision, Failure, Hop, Place, Tls};
-pub use log::{Ack, Call, Observation, ObservationLog, Push};
+pub use log::{Ack, Call, Mark, Observation, ObservationLog, Push, Sync};
 pub use party::{Endpoint, Party, Service};
 pub use selector::{Edge, Selector};

@@ -1,5 +1,6 @@
 //! What must hold: the entries of `expect` and `never`, one check for each thing they ask.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use wavetank_control::diagnostic::Span;
 use wavetank_reports::Place;
 
 use super::fields::{Findings, Keys};
+use super::moment::Times;
+use super::over_time;
 use super::parse::percent;
 use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Scope, TlsMode};
 use crate::observe::Failure;
@@ -15,71 +18,120 @@ use crate::observe::Failure;
 pub(super) const EXPECT: Keys = Keys {
     of: "an expectation",
     known: &[
-        "edge", "traffic", "between", "split", "status", "tls", "peer", "attempts", "reaches", "flags", "connect",
-        "latency", "never",
+        "edge",
+        "traffic",
+        "between",
+        "split",
+        "status",
+        "tls",
+        "peer",
+        "attempts",
+        "reaches",
+        "flags",
+        "connect",
+        "latency",
+        "never",
+        "after",
+        "body",
+        "in_flight",
+        "recovers",
+        "config",
+        "in_sync",
+        "aborted",
     ],
-    later: &["ejected", "recovers", "after", "in_flight", "config", "in_sync", "aborted", "count", "detect", "window"],
+    later: &["ejected", "count", "detect", "window"],
 };
 pub(super) const NEVER: Keys = Keys {
     of: "never",
-    known: &["edge", "traffic", "between", "when", "status", "tls", "reaches", "flags"],
-    later: &["ejected", "after", "retry"],
+    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags"],
+    later: &["ejected", "retry"],
 };
 const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
 const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
 
-/// Reads `expect` and the top-level `never`; `streams` are the names of the traffic.
-pub(super) fn read(
+/// What expectations may refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    /// Names of the traffic.
+    pub(super) streams: &'a [&'a str],
+    /// Times of steps and faults.
+    pub(super) times: &'a Times,
+    /// Weights that steps have set so far, by service.
+    pub(super) weights: &'a BTreeMap<String, Vec<Arm>>,
+    /// The step they stand in.
+    pub(super) step: Option<&'a Arc<str>>,
+}
+
+/// Reads `expect` and `never` that stand beside each other; `outer` is what all of them are about.
+pub(super) fn entries(
     expect: Option<&Node>,
     never: Option<&Node>,
-    streams: &[&str],
+    outer: &Scope,
+    context: &Context<'_>,
     findings: &mut Findings,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
     for item in expect.map(|node| findings.items(node)).unwrap_or_default() {
-        entry(item, streams, &mut checks, findings);
+        entry(item, outer, context, &mut checks, findings);
     }
     for item in never.map(|node| findings.items(node)).unwrap_or_default() {
-        never_entry(item, &item.span, &Scope::default(), streams, &mut checks, findings);
+        never_entry(item, &item.span, outer, context, &mut checks, findings);
     }
     checks
 }
 
-fn entry(node: &Node, streams: &[&str], checks: &mut Vec<Check>, findings: &mut Findings) {
+fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Check>, findings: &mut Findings) {
     let Some(mapping) = findings.mapping(node, &EXPECT) else { return };
-    let Some(scope) = scope(mapping, &Scope::default(), streams, findings) else { return };
+    let Some(scope) = scope(mapping, outer, context, findings) else { return };
     let before = checks.len();
     for (name, own) in mapping.iter() {
         if name == "never" {
-            never_entry(&own.value, &own.key, &scope, streams, checks, findings);
+            never_entry(&own.value, &own.key, &scope, context, checks, findings);
             continue;
         }
-        for demand in demands(name, &own.value, findings) {
+        let made = match name {
+            "recovers" => {
+                over_time::recovers(&own.value, own, &scope, context, checks, findings);
+                continue;
+            }
+            "split" if own.value.as_str() == Some("as-configured") => {
+                over_time::as_configured(&own.value, &scope, context, findings)
+            }
+            "in_sync" => over_time::in_sync(mapping, own, findings),
+            _ => demands(name, &own.value, findings),
+        };
+        for demand in made {
             checks.push(check(demand, &scope, own));
         }
     }
-    let asks = mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between"));
+    if let (Some(own), None) = (mapping.entry("config"), mapping.get("in_sync")) {
+        findings.missing(&own.key, "`config` names whose configuration is to be `in_sync`, which is not given");
+    }
+    let asks = mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between" | "after"));
     if checks.len() == before && !asks {
         findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
     }
-    let needs_edge = |check: &&Check| !matches!(check.demand, Demand::Flag(..) | Demand::Status(..) | Demand::Never(_));
+    let needs_edge = |check: &&Check| {
+        use Demand::{Aborted, Body, Flag, InSync, Never, Status};
+        !matches!(check.demand, Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Aborted { .. })
+    };
     if scope.edge.is_none() && checks[before..].iter().any(|check| needs_edge(&check)) {
         findings.missing(&node.span, "this expectation needs the key `edge`, like `service-node -> service-go`");
     }
 }
 
-fn check(demand: Demand, scope: &Scope, own: &Entry) -> Check {
+pub(super) fn check(demand: Demand, scope: &Scope, own: &Entry) -> Check {
     let (asked_at, width) = place(&own.key, &own.value.span);
     Check { asked_at, width, scope: scope.clone(), demand }
 }
 
 /// From the start of one span to the end of another, cut at the end of the line.
-fn place(from: &Span, to: &Span) -> (Place, usize) {
+pub(super) fn place(from: &Span, to: &Span) -> (Place, usize) {
     let width = if to.end_line == from.line { to.end_column.saturating_sub(from.column) as usize } else { usize::MAX };
     (Place::new(from.file.to_string(), from.line, from.column), width)
 }
 
-fn scope(mapping: &Mapping, outer: &Scope, streams: &[&str], findings: &mut Findings) -> Option<Scope> {
+fn scope(mapping: &Mapping, outer: &Scope, context: &Context<'_>, findings: &mut Findings) -> Option<Scope> {
     let mut scope = outer.clone();
     if let Some(edge) = mapping.get("edge") {
         scope.edge = Some(findings.read(edge, "edge", str::parse)?);
@@ -87,28 +139,25 @@ fn scope(mapping: &Mapping, outer: &Scope, streams: &[&str], findings: &mut Find
     if let Some(node) = mapping.get("traffic") {
         let known = |text: &str| {
             let wrong = || format!("there is no traffic named `{text}`");
-            streams.contains(&text).then(|| Arc::from(text)).ok_or_else(wrong)
+            context.streams.contains(&text).then(|| Arc::from(text)).ok_or_else(wrong)
         };
         scope.traffic = Some(findings.read(node, "traffic", known)?);
     }
     if let Some(node) = mapping.get("between") {
-        scope.between = Some(between(node, findings)?);
+        scope.between = Some(between(node, context.times, findings)?);
+    }
+    if let Some(node) = mapping.get("after") {
+        scope.after = Some(context.times.after(node, context.step, findings)?);
     }
     Some(scope)
 }
 
-fn between(node: &Node, findings: &mut Findings) -> Option<(Duration, Duration)> {
+fn between(node: &Node, times: &Times, findings: &mut Findings) -> Option<(Duration, Duration)> {
     let Some([from, to]) = node.as_sequence() else {
         findings.wrong(&node.span, "between is a list of two times, like [0s, 30s]");
         return None;
     };
-    let mut time = |node: &Node| {
-        if node.as_str().is_some_and(|text| text.contains('/')) {
-            findings.later(&node.span, "a time at a step");
-            return None;
-        }
-        findings.duration(node, "between")
-    };
+    let mut time = |node: &Node| times.fixed(node, "between", findings);
     let found = (time(from)?, time(to)?);
     if found.0 >= found.1 {
         findings.wrong(&node.span, "between ends before it begins");
@@ -118,7 +167,7 @@ fn between(node: &Node, findings: &mut Findings) -> Option<(Duration, Duration)>
 }
 
 /// The checks that one key asks for; none for a key that is not one.
-fn demands(name: &str, node: &Node, findings: &mut Findings) -> Vec<Demand> {
+pub(super) fn demands(name: &str, node: &Node, findings: &mut Findings) -> Vec<Demand> {
     match name {
         "split" => split(node, findings).map(Demand::Split).into_iter().collect(),
         "status" => amounts(node, "status", findings, Demand::Status),
@@ -133,15 +182,14 @@ fn demands(name: &str, node: &Node, findings: &mut Findings) -> Vec<Demand> {
         }
         "connect" => findings.read(node, "connect", failure).map(Demand::Connect).into_iter().collect(),
         "latency" => latency(node, findings),
+        "body" => over_time::body(node, findings),
+        "in_flight" => amount(node, "in_flight", findings).map(Demand::InFlight).into_iter().collect(),
+        "aborted" => over_time::aborted(node, findings).into_iter().collect(),
         _ => Vec::new(),
     }
 }
 
 fn split(node: &Node, findings: &mut Findings) -> Option<Vec<Arm>> {
-    if node.as_str() == Some("as-configured") {
-        findings.later(&node.span, "`split: as-configured`");
-        return None;
-    }
     let Some(mapping) = node.as_mapping() else {
         findings.wrong(&node.span, "split is a mapping of versions to percentages, like {v1: 70, v2: 30}");
         return None;
@@ -274,12 +322,12 @@ fn never_entry(
     node: &Node,
     key: &Span,
     outer: &Scope,
-    streams: &[&str],
+    context: &Context<'_>,
     checks: &mut Vec<Check>,
     findings: &mut Findings,
 ) {
     let Some(mapping) = findings.mapping(node, &NEVER) else { return };
-    let Some(scope) = scope(mapping, outer, streams, findings) else { return };
+    let Some(scope) = scope(mapping, outer, context, findings) else { return };
     let Some(pattern) = pattern(mapping, findings) else { return };
     if pattern == Pattern::default() && mapping.get("edge").is_none() {
         findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches` or `flags`");

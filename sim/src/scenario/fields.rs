@@ -32,6 +32,17 @@ impl Findings {
         self.found
     }
 
+    /// Drops findings that were made twice: what every step shares is read once for each.
+    pub(super) fn once(&mut self) {
+        let mut kept: Vec<Diagnostic> = Vec::new();
+        for found in self.found.drain(..) {
+            if !kept.contains(&found) {
+                kept.push(found);
+            }
+        }
+        self.found = kept;
+    }
+
     /// Adds findings of others.
     pub(super) fn extend(&mut self, others: Vec<Diagnostic>) {
         self.found.extend(others);

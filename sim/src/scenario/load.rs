@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wavetank_control::config::{SourceFile, codes};
-use wavetank_control::diagnostic::{Diagnostic, Span};
+use wavetank_control::config::SourceFile;
+use wavetank_control::diagnostic::Diagnostic;
 
 use super::model::Scenario;
-use super::parse::{Manifests, parse};
+use super::parse::{Manifests, parse_all};
+use super::text;
 use crate::check::Sources;
 
 /// Files of one folder of manifests that are read at most.
@@ -29,23 +30,27 @@ pub struct Invalid {
 /// # Errors
 /// When the file cannot be read or anything in it is wrong.
 pub fn load(path: &Path) -> Result<Scenario, Invalid> {
+    match load_all(path) {
+        (Some(scenario), wrong) if wrong.diagnostics.is_empty() => Ok(scenario),
+        (_, wrong) => Err(wrong),
+    }
+}
+
+/// Reads the scenario at `path` as far as it can be read, and everything that is wrong with it.
+pub fn load_all(path: &Path) -> (Option<Scenario>, Invalid) {
     let name = shown(path);
     let mut sources = Sources::default();
-    let text = match fs::read_to_string(path) {
+    let text = match text::read(path) {
         Ok(text) => text,
-        Err(error) => {
-            let span = Span::at(name.clone(), 1, 1);
-            let found = Diagnostic::error(codes::VALUE, &span, format!("cannot read the scenario: {error}"));
-            return Err(Invalid { file: name, diagnostics: vec![found], sources });
+        Err(unreadable) => {
+            let diagnostics = vec![unreadable.finding(&name)];
+            return (None, Invalid { file: name, diagnostics, sources });
         }
     };
     sources.insert(name.clone(), text.clone());
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    parse(&SourceFile::new(name.clone(), text), &Disk { folder }).map_err(|diagnostics| Invalid {
-        file: name,
-        diagnostics,
-        sources,
-    })
+    let (scenario, diagnostics) = parse_all(&SourceFile::new(name.clone(), text), &Disk { folder });
+    (scenario, Invalid { file: name, diagnostics, sources })
 }
 
 /// A path as messages show it: with `/`, without `./` and without `x/..`.
@@ -88,7 +93,11 @@ impl Manifests for Disk {
             files.push(full);
         }
         let read = |file: &PathBuf| {
-            let text = fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", shown(file)))?;
+            let text = text::read(file).map_err(|wrong| {
+                let (line, column) = wrong.at;
+                let place = if wrong.at == (1, 1) { String::new() } else { format!(":{line}:{column}") };
+                format!("cannot read {}{place}: {}", shown(file), wrong.why)
+            })?;
             Ok(SourceFile::new(shown(file.strip_prefix(&self.folder).unwrap_or(file)), text))
         };
         files.iter().map(read).collect()

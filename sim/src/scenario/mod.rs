@@ -4,22 +4,38 @@
 //! later version is an error that says so; an unknown key is an error with the nearest known one.
 //!
 //! Files, in the order data meets them:
+//! - [`text`]: texts from disk, within limits
 //! - [`load`]: a scenario and its manifests from disk
 //! - [`parse`]: the keys of a scenario
 //! - [`fields`]: reading fields and gathering what is wrong with them
 //! - [`config`]: manifests, by path or inline
+//! - [`added`]: echo services
 //! - [`traffic`]: streams of requests
-//! - [`expect`]: what must hold
+//! - [`moment`]: times, by the clock or by name
+//! - [`fault`]: what breaks
+//! - [`step`], [`patch`]: what changes over time
+//! - [`expect`], [`over_time`]: what must hold
+//! - [`routes`]: decision tables
+//! - [`tables`]: all keys, for the schema
 //! - [`model`]: what comes out
 //! - [`message`](mod@message): what is wrong, as reports show it
 
+mod added;
 mod config;
 mod expect;
+mod fault;
 mod fields;
 pub mod load;
 pub mod message;
 pub mod model;
+mod moment;
+mod over_time;
 pub mod parse;
+mod patch;
+mod routes;
+mod step;
+pub mod tables;
+pub mod text;
 mod traffic;
 
 #[cfg(test)]
@@ -29,5 +45,5 @@ mod tests;
 
 pub use load::{Invalid, load};
 pub use message::message;
-pub use model::{App, Compat, Network, Request, Scenario, Traffic};
+pub use model::{Abort, Added, App, Compat, Network, Request, Scenario, Step, Traffic};
 pub use parse::{Manifests, parse};

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_control::config::SourceFile;
 
 use super::load::shown;
-use crate::check::{Check, Sources};
+use crate::check::{Amount, Check, Sources, StatusClass};
+use crate::fault::{Fault, LinkChange};
 use crate::observe::{Edge, Selector};
+use crate::routes::Row;
 use crate::traffic::Load;
 
 /// One scenario file.
@@ -22,6 +25,8 @@ pub struct Scenario {
     pub compat: Compat,
     /// The app that runs in the mesh; `None` for a mesh with nothing but what manifests bring.
     pub app: Option<App>,
+    /// Services that the scenario brings, or says more about.
+    pub add: Vec<Added>,
     /// Manifests in the order given, named as seen from the scenario's folder: a run must not depend on where
     /// the tool was started, and names are part of the configuration that proxies are sent. Those written
     /// inline are one file under the scenario's own name, with every line where it stands in the scenario.
@@ -32,6 +37,16 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// What must hold, in the order given.
     pub checks: Vec<Check>,
+    /// Decision tables, in the order given; their requests are the last of `traffic`.
+    pub routes: Vec<Row>,
+    /// What breaks, in the order given.
+    pub faults: Vec<Fault>,
+    /// What changes over time, in order.
+    pub steps: Vec<Step>,
+    /// When the steps are given up.
+    pub abort: Option<Abort>,
+    /// What the control plane's packets to proxies suffer, from the start of the scenario.
+    pub push_delay: Option<LinkChange>,
     /// Probability that a proper run fails any check.
     pub false_failure: f64,
     /// Words to choose scenarios by.
@@ -63,6 +78,34 @@ impl Scenario {
     }
 }
 
+/// A part of the scenario's time, with the configuration that is in force in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its name; unique in the scenario.
+    pub name: Arc<str>,
+    /// How long it lasts.
+    pub duration: Duration,
+    /// All manifests from its start on; `None` when it changes nothing.
+    pub config: Option<Vec<SourceFile>>,
+}
+
+/// When the steps are given up, and what is done then. Later steps do not happen; their time passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Abort {
+    /// The edge that is watched.
+    pub edge: Edge,
+    /// What is counted on it.
+    pub class: StatusClass,
+    /// How much of it is too much.
+    pub amount: Amount,
+    /// How far back it is counted.
+    pub window: Duration,
+    /// Requests in that time below which nothing is decided.
+    pub requests_min: u64,
+    /// All manifests after an abort, by the step that it happens in.
+    pub config: Vec<Vec<SourceFile>>,
+}
+
 /// Which Istio a scenario's manifests are read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compat {
@@ -87,6 +130,24 @@ impl fmt::Display for Compat {
 pub enum App {
     /// The book's: service-js, -python, -lua, -node and -go, two versions of each; httpbin and sleep.
     IstioLab,
+}
+
+/// An echo service that the scenario adds; or what the pods of a Deployment of that name do, where the
+/// manifests bring one with a program that the world does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Name of the Service, the Deployment and the label `app`; or of the Deployment or app it is about.
+    pub service: String,
+    /// Label `version`.
+    pub version: Option<String>,
+    /// Whether it has a sidecar; `None` leaves it as it is, and is yes for a new one.
+    pub sidecar: Option<bool>,
+    /// Whom it calls before it answers.
+    pub calls: Vec<Request>,
+    /// What it waits before that.
+    pub latency: Duration,
+    /// The status it answers with.
+    pub status: Option<u16>,
 }
 
 /// The network between pods. Inside a pod there is no latency.

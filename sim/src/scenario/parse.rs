@@ -1,13 +1,16 @@
 //! The keys of a scenario.
 
+use std::time::Duration;
+
 use wavetank_control::config::yaml::{Limits, Mapping, Node, parse as parse_yaml};
 use wavetank_control::config::{SourceFile, codes};
-use wavetank_control::diagnostic::{Diagnostic, Span};
+use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 
 use super::fields::{Findings, Keys};
 use super::model::{App, Compat, Network, Scenario};
-use super::{config, expect, traffic};
+use super::{added, config, expect, fault, routes, step, traffic};
 use crate::check::Sources;
+use crate::fault::LinkChange;
 
 /// Where the manifests behind a path come from.
 pub trait Manifests {
@@ -30,15 +33,25 @@ pub(super) const SCENARIO: Keys = Keys {
         "traffic",
         "expect",
         "never",
+        "routes",
+        "faults",
+        "steps",
+        "each_step",
+        "abort",
+        "patch",
+        "control_plane",
         "false_failure",
         "tags",
         "seed",
     ],
-    later: &["faults", "steps", "each_step", "routes", "patch", "abort", "control_plane", "detect", "seeds", "until"],
+    later: &["detect", "seeds", "until"],
 };
-const APP: Keys = Keys { of: "app", known: &["use"], later: &["add", "remove", "zones"] };
-const NETWORK: Keys = Keys { of: "network", known: &["latency", "loss"], later: &["bandwidth", "links", "zones"] };
-const LATENCY: Keys = Keys { of: "latency", known: &["base", "jitter"], later: &[] };
+pub(super) const APP: Keys = Keys { of: "app", known: &["use", "add"], later: &["remove", "zones"] };
+const CONTROL_PLANE: Keys = Keys { of: "control_plane", known: &["push_delay"], later: &["debounce"] };
+const PUSH_DELAY: Keys = Keys { of: "push_delay", known: &["min", "max"], later: &[] };
+pub(super) const NETWORK: Keys =
+    Keys { of: "network", known: &["latency", "loss"], later: &["bandwidth", "links", "zones"] };
+pub(super) const LATENCY: Keys = Keys { of: "latency", known: &["base", "jitter"], later: &[] };
 
 /// Rate of false failures of a whole run, where the scenario gives none.
 pub const FALSE_FAILURE: f64 = 1e-6;
@@ -49,6 +62,14 @@ pub const FALSE_FAILURE: f64 = 1e-6;
 /// # Errors
 /// When there is any problem.
 pub fn parse(source: &SourceFile, manifests: &dyn Manifests) -> Result<Scenario, Vec<Diagnostic>> {
+    match parse_all(source, manifests) {
+        (Some(scenario), found) if found.is_empty() => Ok(scenario),
+        (_, found) => Err(found),
+    }
+}
+
+/// Reads a scenario as far as it can be read, and everything that is wrong with it.
+pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> (Option<Scenario>, Vec<Diagnostic>) {
     let mut findings = Findings::default();
     let parsed = parse_yaml(source, Limits::default());
     findings.extend(parsed.diagnostics);
@@ -61,15 +82,12 @@ pub fn parse(source: &SourceFile, manifests: &dyn Manifests) -> Result<Scenario,
             None
         }
     };
-    let found = findings.into_vec();
-    match scenario {
-        Some(scenario) if found.is_empty() => Ok(scenario),
-        _ if found.is_empty() => {
-            let span = Span::at(source.name.clone(), 1, 1);
-            Err(vec![Diagnostic::error(codes::MISSING_FIELD, &span, "there is no scenario in this file")])
-        }
-        _ => Err(found),
+    let mut found = at_most(findings.into_vec());
+    if scenario.is_none() && found.is_empty() {
+        let span = Span::at(source.name.clone(), 1, 1);
+        found.push(Diagnostic::error(codes::MISSING_FIELD, &span, "there is no scenario in this file"));
     }
+    (scenario, found)
 }
 
 fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &mut Findings) -> Option<Scenario> {
@@ -82,13 +100,25 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
         }
     };
     version(mapping, findings);
-    let traffic = traffic::read(mapping.get("traffic"), findings);
+    let mut times = step::times(mapping.get("steps"), findings);
+    let mut traffic = traffic::read(mapping.get("traffic"), &times, findings);
     let names: Vec<&str> = traffic.iter().map(|traffic| traffic.name.as_str()).collect();
-    let checks = expect::read(mapping.get("expect"), mapping.get("never"), &names, findings);
-    if checks.is_empty() && mapping.get("expect").is_none() && mapping.get("never").is_none() {
-        findings.missing(&node.span, "a scenario needs `expect` or `never`: without them nothing is judged");
+    let faults = fault::read(mapping.get("faults"), &mut times, findings);
+    let weights = std::collections::BTreeMap::new();
+    let context = expect::Context { streams: &names, times: &times, weights: &weights, step: None };
+    let outer = crate::check::Scope::default();
+    let mut checks = expect::entries(mapping.get("expect"), mapping.get("never"), &outer, &context, findings);
+    // A misspelt key may be the one.
+    let misspelt = mapping.iter().any(|(key, _)| !SCENARIO.known.contains(&key));
+    if !misspelt && !["expect", "never", "routes", "steps", "each_step"].iter().any(|key| mapping.get(key).is_some()) {
+        findings.missing(&node.span, "a scenario needs `expect`, `never` or `routes`: without them nothing is judged");
     }
-    let config = config::read(mapping.get("config"), source, manifests, findings);
+    let mut config = config::read(mapping.get("config"), source, manifests, findings);
+    step::patches(mapping.get("patch"), &mut config, findings);
+    let rollout = step::read(mapping, &config, source, manifests, &names, &times, findings);
+    checks.splice(0..0, rollout.checks);
+    let routes = routes::read(mapping.get("routes"), &config, findings);
+    traffic.extend(crate::routes::probes(&routes));
     let mut sources = Sources::default();
     for file in &config {
         sources.insert(file.name.to_string(), file.text.to_string());
@@ -101,10 +131,16 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
         name,
         compat: compat(mapping, findings),
         app: mapping.get("app").and_then(|node| app(node, findings)),
+        add: added::read(mapping.get("app").and_then(|node| node.get("add")), findings),
         config,
         network: mapping.get("network").map(|node| network(node, findings)).unwrap_or_default(),
         traffic,
         checks,
+        routes,
+        faults,
+        steps: rollout.steps,
+        abort: rollout.abort,
+        push_delay: mapping.get("control_plane").and_then(|node| push_delay(node, findings)),
         false_failure: false_failure(mapping, findings),
         tags: tags(mapping, findings),
         seed: mapping.get("seed").and_then(|node| findings.whole(node, "seed", 0, i64::MAX as u64)),
@@ -135,8 +171,9 @@ fn app(node: &Node, findings: &mut Findings) -> Option<App> {
         let mapping = findings.mapping(node, &APP)?;
         match mapping.get("use") {
             Some(name) => name,
+            None if mapping.get("add").is_some() => return None,
             None => {
-                findings.missing(&node.span, "app needs the key `use`");
+                findings.missing(&node.span, "app needs the key `use` or `add`");
                 return None;
             }
         }
@@ -150,6 +187,22 @@ fn app(node: &Node, findings: &mut Findings) -> Option<App> {
         "istio-lab" => Ok(App::IstioLab),
         other => Err(format!("there is no app `{other}`; built in is istio-lab")),
     })
+}
+
+/// `{push_delay: {min: 10ms, max: 800ms}}`, or one time for all.
+fn push_delay(node: &Node, findings: &mut Findings) -> Option<LinkChange> {
+    let delay = findings.mapping(node, &CONTROL_PLANE)?.get("push_delay")?;
+    if delay.as_mapping().is_none() {
+        return Some(LinkChange::Delay { by: findings.duration(delay, "push_delay")?, jitter: Duration::ZERO });
+    }
+    let parts = findings.mapping(delay, &PUSH_DELAY)?;
+    let min = parts.get("min").map_or(Some(Duration::ZERO), |node| findings.duration(node, "min"))?;
+    let max = parts.get("max").map_or(Some(min), |node| findings.duration(node, "max"))?;
+    let Some(jitter) = max.checked_sub(min) else {
+        findings.wrong(&delay.span, "push_delay ends before it begins");
+        return None;
+    };
+    Some(LinkChange::Delay { by: min, jitter })
 }
 
 fn network(node: &Node, findings: &mut Findings) -> Network {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
 
-use super::{Compat, Scenario, expect, load, parse, traffic};
+use super::{Compat, Scenario, added, expect, fault, load, parse, routes, step, traffic};
 use crate::cli::find::find;
 
 fn all() -> Vec<Scenario> {
@@ -23,7 +23,8 @@ fn every_scenario_loads_and_judges_something() {
     let scenarios = all();
     assert!(scenarios.len() >= 10, "{} scenarios", scenarios.len());
     for scenario in scenarios {
-        assert!(!scenario.checks.is_empty() && !scenario.traffic.is_empty(), "{}", scenario.file);
+        let judges = !scenario.checks.is_empty() || !scenario.routes.is_empty();
+        assert!(judges && !scenario.traffic.is_empty(), "{}", scenario.file);
     }
 }
 
@@ -46,7 +47,8 @@ fn every_manifest_is_accepted_in_its_dialect() {
 fn every_key_is_in_the_documentation() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
     let page = std::fs::read_to_string(page).unwrap();
-    for keys in [&parse::SCENARIO, &traffic::TRAFFIC, &expect::EXPECT, &expect::NEVER] {
+    let pages = [&parse::SCENARIO, &traffic::TRAFFIC, &expect::EXPECT, &expect::NEVER, &routes::ROUTE];
+    for keys in pages.into_iter().chain([&added::ADD, &fault::FAULT, &step::STEP, &step::EACH_STEP, &step::PATCH]) {
         for key in keys.known {
             let is_there = page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}: "));
             assert!(is_there, "`{key}` of {}", keys.of);

@@ -184,6 +184,37 @@ never: {}
 }
 
 #[test]
+fn every_problem_of_a_timeline_is_told_with_its_place() {
+    let text = r#"scenario: s
+traffic: [{from: a, request: GET b/, open: 10/s}]
+faults:
+  - {at: 5, kill: a}
+  - {at: step/last, kill: a}
+  - {at: 1s}
+  - {kill: a, delete: b}
+  - {partition: a - b}
+  - {delay: {link: a -> b}}
+  - {bandwidth: {link: a <-> b, rate: 10MB}}
+  - {fail: {at: a, status: 99, rate: 101}}
+  - {delete: a, for: 3s}
+  - {slow: {at: a, by: 1s}, may_mis: true}
+steps:
+  - {name: one, for: 1s, weights: {b: {v1: 90, v2: 20}}}
+  - {name: one, for: 1s, weights: {b: {v1: 90, v2: 10}}}
+  - {name: three, patch: [{kind: Gateway, name: g}]}
+each_step: {after: conveged, expect: [{edge: a -> b, split: as-configured}]}
+abort: {when: {edge: a -> b}}
+expect:
+  - {edge: a -> b, after: converged, status: {200: all}}
+  - {edge: a -> b, between: [fault/9, 5s], status: {200: all}}
+  - {config: a}
+  - {in_sync: {within: 3s}}
+  - {edge: a -> b, recovers: {by: 3s}}
+"#;
+    insta::assert_snapshot!(said(text));
+}
+
+#[test]
 fn a_file_without_a_scenario_says_so() {
     insta::assert_snapshot!(said("# nothing\n"), @r"
     error[MS0104]: there is no scenario in this file

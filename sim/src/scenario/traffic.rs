@@ -6,6 +6,7 @@ use wavetank_control::config::yaml::{Mapping, Node};
 
 use super::fields::{Findings, Keys};
 use super::model::{Request, Traffic};
+use super::moment::Times;
 use crate::observe::Selector;
 use crate::traffic::{Load, Spacing};
 
@@ -27,16 +28,20 @@ const RATE: f64 = 100.0;
 /// When a client gives up on a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+pub(super) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Reads `traffic`: one stream or a list of them.
-pub(super) fn read(node: Option<&Node>, findings: &mut Findings) -> Vec<Traffic> {
+pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> Vec<Traffic> {
     let Some(node) = node else { return Vec::new() };
     let mut streams: Vec<Traffic> = Vec::new();
     for (at, item) in findings.items(node).iter().enumerate() {
         let name = format!("traffic/{}", at + 1);
-        let stream = if item.as_mapping().is_some() { full(item, name, findings) } else { terse(item, name, findings) };
+        let stream =
+            if item.as_mapping().is_some() { full(item, name, times, findings) } else { terse(item, name, findings) };
         let Some(stream) = stream else { continue };
+        if crate::routes::is_probe(&stream.name) {
+            findings.wrong(&item.span, format!("traffic may not be named `{}…`", crate::routes::PREFIX));
+        }
         if streams.iter().any(|own| own.name == stream.name) {
             findings.wrong(&item.span, format!("there are two streams of traffic named `{}`", stream.name));
         }
@@ -69,7 +74,7 @@ fn client() -> Selector {
     "client".parse().unwrap_or(Selector::ANY)
 }
 
-fn full(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> {
+fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Option<Traffic> {
     let mapping = findings.mapping(node, &TRAFFIC)?;
     let name = match mapping.get("name") {
         Some(own) => findings.text(own, "name")?.to_owned(),
@@ -94,15 +99,18 @@ fn full(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> {
         Some(count) => findings.whole(count, "count", 1, COUNT_MAX),
         None => None,
     };
-    let duration = mapping.get("for").and_then(|node| findings.duration(node, "for"));
+    let mut duration = mapping.get("for").and_then(|node| findings.duration(node, "for"));
+    let at = mapping.get("at").and_then(|node| times.fixed(node, "at", findings)).unwrap_or_default();
     if mapping.get("count").is_none() && mapping.get("for").is_none() {
-        findings.missing(&node.span, "traffic needs `count` or `for`, which say when it ends");
+        duration = times.end().map(|end| end.saturating_sub(at));
+        if duration.is_none() {
+            findings.missing(&node.span, "traffic needs `count` or `for`, which say when it ends");
+        }
     }
-    let at = mapping.get("at").and_then(|node| findings.duration(node, "at")).unwrap_or_default();
     Some(Traffic { name, from: from?, request: request?, headers, load: load?, count, duration, at, timeout: TIMEOUT })
 }
 
-fn headers(node: &Node, findings: &mut Findings) -> Vec<(String, String)> {
+pub(super) fn headers(node: &Node, findings: &mut Findings) -> Vec<(String, String)> {
     let Some(mapping) = node.as_mapping() else {
         findings.wrong(&node.span, format!("headers is a mapping, not {}", node.kind_name()));
         return Vec::new();
@@ -154,8 +162,16 @@ fn rate_of(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| format!("`{text}` is not a rate like `100/s`"))
 }
 
+impl std::str::FromStr for Request {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        request_of(text)
+    }
+}
+
 /// `GET service-go.other:8080/env?x=1`.
-fn request_of(text: &str) -> Result<Request, String> {
+pub(super) fn request_of(text: &str) -> Result<Request, String> {
     let wrong = || format!("`{text}` is not a request like `GET ingress/env`");
     let (method, target) = text.trim().split_once(' ').ok_or_else(wrong)?;
     if !METHODS.contains(&method) {

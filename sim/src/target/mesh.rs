@@ -1,25 +1,31 @@
 //! The mesh in a tank: the control plane in its pod, a proxy in each pod that has one, and what they tell.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use wavetank_control::ads::{Observer, TypeStatus};
+use wavetank_control::ads::TypeStatus;
 use wavetank_control::ca as authority;
-use wavetank_control::config::SourceFile;
+use wavetank_control::config::{Kind, SourceFile};
 use wavetank_control::diagnostic::Diagnostic;
 use wavetank_control::dialect::Dialect;
+use wavetank_control::model::Applied;
 use wavetank_control::{Control, ControlConfig};
-use wavetank_platform::Instant;
+use wavetank_platform::{Entropy, Instant, Platform};
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
+use wavetank_proxy::record::{Record, Recorder};
 
-use super::gathered::{Gathered, Gatherer};
+use super::exchanges::Exchanges;
+use super::objects::Objects;
 use super::outcome::RunError;
 use super::who::Who;
+use super::witness::in_order;
 use crate::engine::TankHandle;
-use crate::observe::{Ack, Observation, Party, Push};
+use crate::explain::{Book, Scribe};
+use crate::observe::Observation;
 use crate::scenario::Scenario;
 use crate::world::cast::{CONTROL_PLANE, CONTROL_PLANE_PORT, Cast, Pod, Role, SYSTEM_NAMESPACE};
 use crate::world::kube::KubeFile;
@@ -33,10 +39,19 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Control plane and proxies of a running tank.
 pub(super) struct Mesh {
-    control: Control,
-    records: Arc<Gatherer>,
+    control: Mutex<Arc<Control>>,
+    config: ControlConfig,
+    /// Of the control plane's first process. Its authority's key follows from it, which a cluster keeps in a
+    /// Secret: a process that comes back signs as the one before did.
+    entropy: Entropy,
+    objects: Mutex<Objects>,
+    records: Arc<Records>,
     exchanges: Arc<Exchanges>,
-    proxies: Mutex<Vec<Proxy>>,
+    proxies: Mutex<BTreeMap<usize, Proxy>>,
+    /// The generation with the newest manifests in it; `None` while the control plane is down and they are
+    /// in none.
+    newest: Mutex<Option<u64>>,
+    scribe: Scribe,
 }
 
 impl Mesh {
@@ -53,21 +68,102 @@ impl Mesh {
         let ca = authority::CaConfig { key_type: authority::KeyType::Ed25519, ..authority::CaConfig::default() };
         let config = ControlConfig { dialect, ca, ..ControlConfig::default() };
         let exchanges = Arc::new(Exchanges::default());
-        let control = Control::start(tank.app_platform(roster.pod(place)), config, exchanges.clone())
-            .await
-            .map_err(|error| RunError::Internal(format!("the control plane did not start: {error}")))?;
+        let platform = tank.app_platform(roster.pod(place));
+        let entropy = platform.entropy.clone();
+        let control = Control::start(platform, config.clone(), exchanges.clone()).await.map_err(not_started)?;
         // A manifest of the user's may stand in for one of the world's that had an address.
         for service in &cast.services {
             control.assign_cluster_ip(&service.namespace, &service.name, service.cluster_ip.into());
         }
-        Ok(Self { control, records: Arc::default(), exchanges, proxies: Mutex::default() })
+        Ok(Self {
+            control: Mutex::new(Arc::new(control)),
+            config,
+            entropy,
+            objects: Mutex::default(),
+            records: Arc::default(),
+            exchanges,
+            proxies: Mutex::default(),
+            newest: Mutex::new(Some(0)),
+            scribe: Scribe::default(),
+        })
+    }
+
+    /// Starts the control plane again as a process of `platform`, with all that the cluster's API holds, and
+    /// waits until its mesh is in force.
+    pub(super) async fn restart_control(&self, platform: Platform, cast: &Cast) -> Result<(), RunError> {
+        let platform = Platform { entropy: self.entropy.clone(), ..platform };
+        let control = Control::start(platform, self.config.clone(), self.exchanges.clone()).await;
+        let control = Arc::new(control.map_err(not_started)?);
+        for service in &cast.services {
+            control.assign_cluster_ip(&service.namespace, &service.name, service.cluster_ip.into());
+        }
+        // Tokens are drawn in this order, so they are those that the proxies have.
+        for pod in cast.pods.iter().filter(|pod| pod.has_proxy()) {
+            control.issue_token(&pod.namespace, &pod.service_account);
+        }
+        self.objects().tell(&control);
+        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = control.clone();
+        let first = control.next_generation(0).await;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(first);
+        Ok(())
+    }
+
+    /// The control plane's process is gone.
+    pub(super) fn lose_control(&self) {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Puts other manifests in force, in place of the user's before.
+    pub(super) fn replace_manifests(&self, files: &[SourceFile]) -> Applied {
+        let control = self.control();
+        let applied = self.objects().replace(&control, files);
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if !applied.changed.is_empty() && newest.is_some() {
+            *newest = Some(control.generation() + 1);
+        }
+        applied
+    }
+
+    /// Which pods' proxies have the newest manifests, as the control plane knows.
+    pub(super) fn in_sync(&self, cast: &Cast) -> BTreeMap<usize, bool> {
+        let newest = *self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled: BTreeMap<_, _> = self
+            .control()
+            .status()
+            .into_iter()
+            .map(|status| (status.node, (status.connected, status.settled)))
+            .collect();
+        let is_in_sync = |pod: &Pod| match (newest, settled.get(&node_id(pod))) {
+            (Some(newest), Some((true, Some(settled)))) => *settled >= newest,
+            _ => false,
+        };
+        let proxies = cast.pods.iter().enumerate().filter(|(_, pod)| pod.has_proxy());
+        proxies.map(|(index, pod)| (index, is_in_sync(pod))).collect()
+    }
+
+    /// Copies of the records of what began at `since` or later and has ended.
+    pub(super) fn records_since(&self, since: Instant) -> Vec<Record> {
+        let records = self.records.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Records come in the order of their ends.
+        let ended_before = |record: &&Record| record.start + record.duration >= since;
+        records.iter().rev().take_while(ended_before).filter(|record| record.start >= since).cloned().collect()
+    }
+
+    pub(super) fn control(&self) -> Arc<Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the control plane the world's own objects.
     pub(super) fn apply_world(&self, files: Vec<SourceFile>) -> Result<(), RunError> {
+        let control = self.control();
+        self.objects().set_world(files.clone());
         for file in files {
             let name = file.name.clone();
-            if let Some(problem) = self.control.apply(&file).diagnostics.iter().find(|found| found.is_error()) {
+            if let Some(problem) = control.apply(&file).diagnostics.iter().find(|found| found.is_error()) {
                 return Err(RunError::Internal(format!("{name}: {}", problem.message)));
             }
         }
@@ -83,41 +179,64 @@ impl Mesh {
         scenario: &Scenario,
         mut found: Vec<Diagnostic>,
     ) -> Result<Vec<Diagnostic>, RunError> {
+        let control = self.control();
+        self.objects().set_manifests(&scenario.config);
         for file in &scenario.config {
-            found.extend(self.control.apply(file).diagnostics);
+            found.extend(control.apply(file).diagnostics);
         }
         if found.iter().any(Diagnostic::is_error) { Err(RunError::Manifests(found)) } else { Ok(found) }
     }
 
     /// Gives the control plane an EndpointSlice as it is now.
     pub(super) fn apply_endpoints(&self, file: &KubeFile) {
-        self.control.apply(&SourceFile::new(file.name.as_str(), file.text.as_str()));
+        let source = self.objects().change(file);
+        self.control().apply(&source);
+    }
+
+    /// Tells the control plane of a fresh pod.
+    pub(super) fn apply_pod(&self, pod: &Pod) {
+        let source = self.objects().add_pod(pod);
+        self.control().apply(&source);
+    }
+
+    /// Tells the control plane that a pod is gone.
+    pub(super) fn delete_pod(&self, pod: &Pod) {
+        self.objects().delete_pod(pod);
+        self.control().delete(Kind::Pod, &pod.namespace, &pod.name);
     }
 
     /// Starts the proxy of every pod that has one.
     pub(super) fn start_proxies(&self, cast: &Cast, tank: &TankHandle, roster: &Roster) -> Result<(), RunError> {
-        let mut proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
         for (index, pod) in cast.pods.iter().enumerate().filter(|(_, pod)| pod.has_proxy()) {
-            let token = self.control.issue_token(&pod.namespace, &pod.service_account);
-            let token = token.ok_or_else(|| RunError::Internal("more accounts than the authority knows".to_owned()))?;
-            let bootstrap = bootstrap(pod, token, self.control.root_certificate_pem());
-            let platform = tank.sidecar_platform(roster.pod(index));
-            let proxy = Proxy::start(platform, bootstrap, self.records.clone());
-            proxies.push(proxy.map_err(|error| RunError::Internal(format!("{}: {error}", pod.name)))?);
+            self.start_proxy(index, pod, tank.sidecar_platform(roster.pod(index)))?;
         }
+        Ok(())
+    }
+
+    /// Starts the proxy of pod number `index` as a process of `platform`, in place of the one it had.
+    pub(super) fn start_proxy(&self, index: usize, pod: &Pod, platform: Platform) -> Result<(), RunError> {
+        let control = self.control();
+        let token = control.issue_token(&pod.namespace, &pod.service_account);
+        let token = token.ok_or_else(|| RunError::Internal("more accounts than the authority knows".to_owned()))?;
+        let bootstrap = bootstrap(pod, token, control.root_certificate_pem());
+        let proxy = Proxy::start(platform.clone(), bootstrap, self.records.clone());
+        let proxy = proxy.map_err(|error| RunError::Internal(format!("{}: {error}", pod.name)))?;
+        self.scribe.follow(node_id(pod), proxy.store().clone(), &platform);
+        self.proxies.lock().unwrap_or_else(PoisonError::into_inner).insert(index, proxy);
         Ok(())
     }
 
     /// What the control plane finds about its objects as a set.
     pub(super) fn findings(&self) -> Vec<Diagnostic> {
-        self.control.findings()
+        self.control().findings()
     }
 
     /// The proxies that have not taken the present state of the mesh, each with why.
     fn late(&self, cast: &Cast) -> Vec<String> {
-        let generation = self.control.generation();
+        let control = self.control();
+        let generation = control.generation();
         let statuses: BTreeMap<_, _> =
-            self.control.status().into_iter().map(|status| (status.node.clone(), status)).collect();
+            control.status().into_iter().map(|status| (status.node.clone(), status)).collect();
         let why = |pod: &Pod| match statuses.get(&node_id(pod)) {
             None => Some("it never connected".to_owned()),
             Some(status) if status.settled == Some(generation) => None,
@@ -133,17 +252,24 @@ impl Mesh {
         proxies.filter_map(|pod| Some(format!("{}.{}: {}", pod.name, pod.namespace, why(pod)?))).collect()
     }
 
-    /// What proxies recorded.
-    pub(super) fn take_records(&self) -> Gathered {
-        self.records.take()
+    /// What proxies recorded, and the configurations they had.
+    pub(super) fn take_book(&self, cast: &Cast) -> Book {
+        let records = std::mem::take(&mut *self.records.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let who = Who::new(cast);
+        let inside = cast.pods.iter().map(|pod| pod.ip);
+        let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
+        let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
+        Book { records: in_order(records), histories: self.scribe.take(), parties }
     }
 
     /// What the control plane sent and what proxies answered.
     pub(super) fn take_exchanges(&self, cast: &Cast) -> Vec<Observation> {
-        let who = Who::new(cast);
-        let exchanges = std::mem::take(&mut *self.exchanges.0.lock().unwrap_or_else(PoisonError::into_inner));
-        exchanges.into_iter().map(|exchange| exchange.observed(&who)).collect()
+        self.exchanges.take(&Who::new(cast))
     }
+}
+
+fn not_started(error: std::io::Error) -> RunError {
+    RunError::Internal(format!("the control plane did not start: {error}"))
 }
 
 /// `sidecar~10.244.0.3~service-go-v1-0.default~default.svc.cluster.local`.
@@ -200,9 +326,10 @@ fn bootstrap(pod: &Pod, token: String, roots_pem: &str) -> Bootstrap {
 pub(super) async fn convergence(mesh: &Mesh, cast: &Cast, tank: &TankHandle) -> Result<(), RunError> {
     let clock = tank.clock();
     let deadline = clock.now() + CONVERGENCE_MAX;
-    let seen = mesh.control.generation();
+    let control = mesh.control();
+    let seen = control.generation();
     // Where nothing changed there is no new generation, and the old one stands.
-    let _ = clock.timeout_at(deadline, mesh.control.next_generation(seen)).await;
+    let _ = clock.timeout_at(deadline, control.next_generation(seen)).await;
     loop {
         let late = mesh.late(cast);
         if late.is_empty() {
@@ -215,66 +342,12 @@ pub(super) async fn convergence(mesh: &Mesh, cast: &Cast, tank: &TankHandle) -> 
     }
 }
 
-/// Keeps what went between the control plane and the proxies.
+/// Keeps every record in memory.
 #[derive(Default)]
-struct Exchanges(Mutex<Vec<Exchange>>);
+struct Records(Mutex<Vec<Record>>);
 
-struct Exchange {
-    at: Instant,
-    node: String,
-    kind: String,
-    version: String,
-    what: What,
-}
-
-enum What {
-    Pushed,
-    Acked,
-    Nacked(String),
-}
-
-impl Exchanges {
-    fn note(&self, node: &str, type_url: &str, version: &str, at: Instant, what: What) {
-        let (node, version) = (node.to_owned(), version.to_owned());
-        let exchange = Exchange { at, node, kind: kind(type_url).to_owned(), version, what };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
-    }
-}
-
-impl Observer for Exchanges {
-    fn pushed(&self, node: &str, type_url: &str, version: &str, now: Instant) {
-        self.note(node, type_url, version, now, What::Pushed);
-    }
-
-    fn acked(&self, node: &str, type_url: &str, version: &str, now: Instant) {
-        self.note(node, type_url, version, now, What::Acked);
-    }
-
-    fn nacked(&self, node: &str, type_url: &str, version: &str, error: &str, now: Instant) {
-        self.note(node, type_url, version, now, What::Nacked(error.to_owned()));
-    }
-}
-
-impl Exchange {
-    fn observed(self, who: &Who<'_>) -> Observation {
-        let proxy = who.pod_of_node(&self.node).map_or_else(|| Party::named(self.node.as_str()), |pod| who.party(pod));
-        let (at, kind, version) = (self.at, self.kind.into(), self.version.into());
-        match self.what {
-            What::Pushed => Observation::Push(Push { at, proxy, kind, version }),
-            What::Acked => Observation::Ack(Ack { at, proxy, kind, version, refused: None }),
-            What::Nacked(why) => Observation::Ack(Ack { at, proxy, kind, version, refused: Some(why.into()) }),
-        }
-    }
-}
-
-/// The discovery service that a type belongs to.
-fn kind(type_url: &str) -> &str {
-    match type_url.rsplit('.').next() {
-        Some("Cluster") => "cds",
-        Some("ClusterLoadAssignment") => "eds",
-        Some("Listener") => "lds",
-        Some("RouteConfiguration") => "rds",
-        Some("Secret") => "sds",
-        _ => type_url,
+impl Recorder for Records {
+    fn record(&self, record: Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
     }
 }

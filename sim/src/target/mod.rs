@@ -2,15 +2,24 @@
 //! returns what was observed; checks see nothing of it but the log.
 //!
 //! - [`outcome`]: what a run returns
-//! - [`gathered`]: what proxies recorded
 //! - [`who`]: addresses and names in records, as parties of the log
+//! - `mesh`, `objects`, `stage`: the mesh in a tank, what its control plane is told, and both with the world
+//!   around them
+//! - `exchanges`: what went between the control plane and the proxies
+//! - `faults`, `timeline`: what breaks and what changes while it runs
+//! - [`dry`]: what can be told without running
 //! - [`witness`]: from records and callers' results to the log
 
 mod callers;
-pub mod gathered;
+pub mod dry;
+mod exchanges;
+mod faults;
 mod mesh;
+mod objects;
 pub mod outcome;
+mod stage;
 pub mod tank;
+mod timeline;
 pub mod who;
 pub mod witness;
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use wavetank_control::diagnostic::Diagnostic;
 
+use crate::explain::Book;
+use crate::fault::FaultOutcome;
 use crate::observe::ObservationLog;
 
 /// A run that came to its end.
@@ -18,10 +20,14 @@ pub struct RunOutcome {
     pub packets_hash: String,
     /// Virtual time from the start of the world to the end of the run.
     pub simulated: Duration,
+    /// What became of the faults, in the order of the scenario.
+    pub faults: Vec<FaultOutcome>,
     /// What the control plane has to say about the manifests, below an error.
     pub diagnostics: Vec<Diagnostic>,
     /// Texts of the files that the world itself wrote, by the names that places in the log use.
     pub world_files: BTreeMap<String, String>,
+    /// What explains the log: records and configurations of the proxies.
+    pub book: Book,
 }
 
 /// Why a run has no outcome.

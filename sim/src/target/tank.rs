@@ -15,14 +15,21 @@ use wavetank_control::dialect::Dialect;
 use wavetank_platform::Instant;
 
 use super::callers::{Caller, callers, plan};
+use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
 use super::outcome::{RunError, RunOutcome};
+use super::stage::Stage;
+use super::timeline::{self, Timeline};
 use super::witness::{Driven, witness};
-use crate::engine::{LinkConfig, Tank, TankConfig, TankHandle};
-use crate::observe::ObservationLog;
-use crate::scenario::{App, Compat, Network, Scenario};
+use crate::engine::{Engine, LinkConfig, Tank, TankConfig, TankHandle};
+use crate::fault::{FaultOutcome, Link, LinkBook};
+use crate::observe::{Observation, ObservationLog, Selector};
+use crate::routes::{self, CALLER};
+use crate::scenario::{App, Compat, Network, Request, Scenario};
 use crate::traffic::drive;
-use crate::world::cast::Cast;
+use crate::world::app::Echo;
+use crate::world::cast::{Cast, DEFAULT_NAMESPACE};
+use crate::world::client::Target;
 use crate::world::kubelet::{Delays, Kubelet, Roster};
 use crate::world::{kube, manifests};
 
@@ -38,9 +45,19 @@ const STACK_BYTES: usize = 64 << 20;
 /// Errs when the manifests are in error, when the scenario names a caller that the world does not have, and
 /// when the proxies do not take the configuration.
 pub fn run(scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
-    let scenario = scenario.clone();
+    run_on(Engine::Tank, scenario, seed)
+}
+
+/// As [`run`], on the engine given.
+///
+/// Errs also when that engine cannot run the scenario.
+pub fn run_on(engine: Engine, scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
+    if let Some(why) = beyond(engine, scenario) {
+        return Err(RunError::Scenario(format!("engine `{engine}` cannot run this: {why}")));
+    }
+    let scenario = Arc::new(scenario.clone());
     let thread = thread::Builder::new().name("tank".to_owned()).stack_size(STACK_BYTES);
-    let running = thread.spawn(move || run_here(&scenario, seed));
+    let running = thread.spawn(move || run_here(engine, &scenario, seed));
     let running = running.map_err(|error| RunError::Internal(format!("no thread to run in: {error}")))?;
     match running.join() {
         Ok(outcome) => outcome,
@@ -48,22 +65,61 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
     }
 }
 
-fn run_here(scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
+/// What a scenario asks for that an engine does not have.
+fn beyond(engine: Engine, scenario: &Scenario) -> Option<&'static str> {
+    match engine {
+        Engine::Tank => None,
+        Engine::Turmoil if scenario.network.loss_percent > 0.0 => Some("its network loses packets"),
+        Engine::Turmoil if !scenario.faults.is_empty() => Some("it has faults"),
+        Engine::Turmoil if scenario.push_delay.is_some() => Some("it delays pushes"),
+        Engine::Turmoil => None,
+    }
+}
+
+fn run_here(engine: Engine, scenario: &Arc<Scenario>, seed: u64) -> Result<RunOutcome, RunError> {
     let mut cast = cast_of(scenario);
     let problems = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
+    add(scenario, &mut cast);
+    timeline::admit(scenario, dialect(scenario.compat))?;
+    let fresh = reserve(scenario, &mut cast)?;
     let cast = Arc::new(cast);
     let callers = callers(scenario, &cast)?;
     let config =
         TankConfig { seed, default_link: link(&scenario.network), time_max: TIME_MAX, ..TankConfig::default() };
     let mut tank = Tank::new(config);
     let roster = Roster::admit(&cast, &mut tank);
-    tank.run(|tank| go(scenario, problems, cast, callers, tank, roster))
+    let life = |tank| go(scenario.clone(), problems, cast, fresh, callers, tank, roster);
+    match engine {
+        Engine::Tank => tank.run(life),
+        Engine::Turmoil => tank.run_on_turmoil(life),
+    }
 }
 
-fn cast_of(scenario: &Scenario) -> Cast {
+pub(super) fn cast_of(scenario: &Scenario) -> Cast {
     match scenario.app {
         Some(App::IstioLab) => Cast::mesh().with_istio_lab(),
+        None if routes::ask_from(CALLER, &scenario.routes) => {
+            let mut cast = Cast::mesh();
+            cast.add_sleep(DEFAULT_NAMESPACE, CALLER, true);
+            cast
+        }
         None => Cast::mesh(),
+    }
+}
+
+/// The echo services that the scenario adds, or says more about.
+fn add(scenario: &Scenario, cast: &mut Cast) {
+    for added in &scenario.add {
+        let target = |call: &Request| Target { host: call.host.clone(), port: call.port, path: call.path.clone() };
+        let change = |echo: &mut Echo| {
+            echo.calls = added.calls.iter().map(target).collect();
+            (echo.latency, echo.status) = (added.latency, added.status);
+        };
+        let workload = added.version.as_ref().map_or(added.service.clone(), |own| format!("{}-{own}", added.service));
+        if cast.change_echo(&workload, added.sidecar, change) == 0 {
+            cast.add_echo(&added.service, added.version.as_deref());
+            cast.change_echo(&workload, added.sidecar, change);
+        }
     }
 }
 
@@ -79,34 +135,50 @@ fn link(network: &Network) -> LinkConfig {
     LinkConfig { latency: network.latency, jitter: network.jitter, loss: network.loss_percent / 100.0, bandwidth: None }
 }
 
+/// The links as they are without faults, with the delay of pushes on them.
+fn links(scenario: &Scenario, stage: &Stage) -> LinkBook {
+    let mut links = LinkBook::new(link(&scenario.network));
+    if let (Some(delay), Ok(control)) = (scenario.push_delay, "control-plane".parse()) {
+        let towards = Link { a: control, b: Selector::ANY, both: false };
+        links.change(&stage.tank, usize::MAX, &ways(&stage.cast, &stage.roster, &towards), delay);
+    }
+    links
+}
+
 /// The life of the world.
 async fn go(
-    scenario: &Scenario,
+    scenario: Arc<Scenario>,
     problems: Vec<Diagnostic>,
     cast: Arc<Cast>,
+    fresh: Vec<Vec<(usize, usize)>>,
     callers: Vec<Vec<Caller>>,
     tank: TankHandle,
     roster: Roster,
 ) -> Result<RunOutcome, RunError> {
+    let scenario = &*scenario;
     let objects = kube::objects(&cast);
-    let (mesh, diagnostics) = converge(scenario, problems, &objects, &cast, &tank, &roster).await?;
-    let start = tank.now();
-    let driven = send(scenario, callers, &tank, &roster, start).await;
-    tank.sleep(DRAIN).await;
-    Ok(outcome(&mesh, &cast, &tank, start, &driven, diagnostics, objects))
+    let (stage, diagnostics) = converge(scenario, problems, &objects, cast, tank, roster).await?;
+    let start = stage.tank.now();
+    let faults = Faults::set_off(scenario, fresh, &stage, links(scenario, &stage), start);
+    let timeline = Timeline::set_off(scenario, &stage, start);
+    let driven = send(scenario, callers, &stage.tank, &stage.roster, start).await;
+    timeline.end().await;
+    stage.tank.sleep(DRAIN).await;
+    let (faults, seen) = (faults.outcomes()?, timeline.seen()?);
+    Ok(outcome(&stage, start, &driven, (faults, seen), diagnostics, objects))
 }
 
-/// Starts everything, and waits until every proxy has taken the newest configuration. Returns the mesh, and
-/// what there is to say about its manifests.
+/// Starts everything, and waits until every proxy has taken the newest configuration. Returns all that runs,
+/// and what there is to say about its manifests.
 async fn converge(
     scenario: &Scenario,
     problems: Vec<Diagnostic>,
     objects: &[kube::KubeFile],
-    cast: &Arc<Cast>,
-    tank: &TankHandle,
-    roster: &Roster,
-) -> Result<(Arc<Mesh>, Vec<Diagnostic>), RunError> {
-    let mesh = Arc::new(Mesh::start(dialect(scenario.compat), cast, tank, roster).await?);
+    cast: Arc<Cast>,
+    tank: TankHandle,
+    roster: Roster,
+) -> Result<(Stage, Vec<Diagnostic>), RunError> {
+    let mesh = Arc::new(Mesh::start(dialect(scenario.compat), &cast, &tank, &roster).await?);
     let world: Vec<_> = objects.iter().map(|file| SourceFile::new(file.name.as_str(), file.text.as_str())).collect();
     mesh.apply_world(world)?;
     let mut diagnostics = mesh.apply_manifests(scenario, problems)?;
@@ -118,12 +190,12 @@ async fn converge(
     let control: Vec<_> = cast.control_plane().map(|pod| pod.ip).collect();
     kubelet.report(&control, true).await;
     kubelet.start_programs().await.map_err(|error| RunError::Internal(format!("a program did not start: {error}")))?;
-    mesh.start_proxies(cast, tank, roster)?;
+    mesh.start_proxies(&cast, &tank, &roster)?;
     let others: Vec<_> = cast.pods.iter().map(|pod| pod.ip).filter(|ip| !control.contains(ip)).collect();
     kubelet.report(&others, true).await;
-    convergence(&mesh, cast, tank).await?;
+    convergence(&mesh, &cast, &tank).await?;
     diagnostics.extend(mesh.findings());
-    Ok((mesh, diagnostics))
+    Ok((Stage { tank, cast, roster, kubelet, mesh }, diagnostics))
 }
 
 /// Sends all traffic and waits until each request is done.
@@ -157,23 +229,27 @@ async fn send(
 }
 
 fn outcome(
-    mesh: &Mesh,
-    cast: &Cast,
-    tank: &TankHandle,
+    stage: &Stage,
     start: Instant,
     driven: &[Driven],
+    (faults, seen): (Vec<FaultOutcome>, Vec<Observation>),
     diagnostics: Vec<Diagnostic>,
     objects: Vec<kube::KubeFile>,
 ) -> RunOutcome {
-    let mut entries = witness(cast, mesh.take_records(), driven);
+    let Stage { tank, cast, mesh, .. } = stage;
+    let book = mesh.take_book(cast);
+    let mut entries = witness(cast, &book.records, driven);
     entries.extend(mesh.take_exchanges(cast));
+    entries.extend(seen);
     let packets = tank.packets_hash();
     RunOutcome {
         log: ObservationLog::new(start, entries),
         packets_hash: packets.iter().map(|byte| format!("{byte:02x}")).collect(),
         simulated: tank.now().since_start(),
+        faults,
         diagnostics,
         world_files: objects.into_iter().map(|file| (file.name, file.text)).collect(),
+        book,
     }
 }
 

@@ -1,14 +1,13 @@
 //! From what proxies and callers recorded to the observation log, by the rules that [`crate::observe`]
 //! states: the source proxy's record decides a hop, else the destination's, else the caller's own log.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_proxy::record::{self, Direction, Leg, Protocol, Record, TlsState};
 
-use super::gathered::Gathered;
 use super::who::Who;
 use crate::observe::{Call, Decision, Failure, Hop, Observation, Party, Place, Service, Tls};
 use crate::traffic::{Plan, Sent};
@@ -29,33 +28,66 @@ pub struct Driven {
     pub sent: Vec<Sent>,
 }
 
-/// The hops and calls of a run.
-pub fn witness(cast: &Cast, mut gathered: Gathered, driven: &[Driven]) -> Vec<Observation> {
-    let records = gathered.take_deciding();
-    let mut witness =
-        Witness { who: Who::new(cast), by_caller: BTreeMap::new(), gathered, calls: BTreeMap::new(), log: Vec::new() };
+/// The hops and calls of a run, from `records` in the order that [`in_order`] gives.
+pub fn witness(cast: &Cast, records: &[Record], driven: &[Driven]) -> Vec<Observation> {
+    let mut witness = Witness {
+        who: Who::new(cast),
+        by_caller: BTreeMap::new(),
+        dialled: dialled(records),
+        proved: proved(records),
+        calls: BTreeMap::new(),
+        log: Vec::new(),
+    };
     for (index, record) in records.iter().enumerate() {
         witness.by_caller.entry(witness.caller_end(record)).or_default().push_back(index);
     }
     for plan in driven {
         for sent in &plan.sent {
-            witness.call(plan, sent, &records);
+            witness.call(plan, sent, records);
         }
     }
     let calls = std::mem::take(&mut witness.calls);
     let traffic: BTreeMap<_, _> = calls.values().map(|call| (call.request.clone(), call.traffic.clone())).collect();
-    // Records go as their hops come: a long run has many of both.
-    for (index, record) in records.into_iter().enumerate() {
-        witness.hop(&record, calls.get(&index), &traffic);
+    for (index, record) in records.iter().enumerate() {
+        witness.hop(record, calls.get(&index), &traffic);
     }
     witness.log
+}
+
+/// Records in the order of their starts; ties by node and connection.
+pub fn in_order(mut records: Vec<Record>) -> Vec<Record> {
+    records.sort_by(|a, b| (a.start, &a.node, a.downstream.remote).cmp(&(b.start, &b.node, b.downstream.remote)));
+    records
+}
+
+/// A connection: the caller's end, and the address that accepted.
+type Connection = (SocketAddr, IpAddr);
+
+/// Connections that a proxy of ours opened.
+fn dialled(records: &[Record]) -> BTreeSet<Connection> {
+    let attempts = records.iter().flat_map(|record| &record.attempts);
+    attempts.filter_map(|attempt| attempt.upstream.as_ref()).map(|leg| (leg.local, leg.remote.ip())).collect()
+}
+
+/// The names that callers proved, as their acceptors saw them.
+fn proved(records: &[Record]) -> BTreeMap<Connection, Arc<str>> {
+    let accepted = records.iter().map(|record| &record.downstream);
+    accepted.filter_map(|leg| Some(((leg.remote, leg.local.ip()), peer(leg)?.clone()))).collect()
+}
+
+fn peer(leg: &Leg) -> Option<&Arc<str>> {
+    match &leg.tls {
+        TlsState::Mutual { peer } => Some(peer),
+        TlsState::Plaintext | TlsState::Simple => None,
+    }
 }
 
 struct Witness<'a> {
     who: Who<'a>,
     /// Records not yet told to be a call's, by the caller's end of the connection, in order of time.
     by_caller: BTreeMap<SocketAddr, VecDeque<usize>>,
-    gathered: Gathered,
+    dialled: BTreeSet<Connection>,
+    proved: BTreeMap<Connection, Arc<str>>,
     /// Calls by the record that the first proxy on their way made.
     calls: BTreeMap<usize, Call>,
     log: Vec<Observation>,
@@ -119,7 +151,7 @@ impl Witness<'_> {
         let traffic = request.as_ref().and_then(|request| traffic.get(request)).cloned();
         let request = request.unwrap_or_else(|| "-".into());
         let mut hops = Vec::new();
-        let from_proxy = self.gathered.is_dialled(&record.downstream);
+        let from_proxy = self.dialled.contains(&(record.downstream.remote, pod.ip.into()));
         let direction = side(record, pod);
         let enters = direction != Direction::Outbound;
         if enters && !from_proxy {
@@ -190,7 +222,10 @@ impl Witness<'_> {
 
     fn tls_towards(&self, leg: &Leg) -> Tls {
         match &leg.tls {
-            TlsState::Mutual { peer } => Tls::Mutual { caller: self.gathered.proved(leg), callee: Some(peer.clone()) },
+            TlsState::Mutual { peer } => {
+                let caller = self.proved.get(&(leg.local, leg.remote.ip())).cloned();
+                Tls::Mutual { caller, callee: Some(peer.clone()) }
+            }
             TlsState::Plaintext => Tls::Plaintext,
             TlsState::Simple => Tls::Simple,
         }

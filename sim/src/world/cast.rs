@@ -132,6 +132,8 @@ pub struct Cast {
     pub services: Vec<Service>,
     /// Pods, in the order they were added.
     pub pods: Vec<Pod>,
+    /// Pods that take the places of deleted ones, in the order they were added.
+    pub reserve: Vec<Pod>,
     outside: Vec<String>,
     /// Addresses given out so far.
     pod_ips: u32,
@@ -267,10 +269,7 @@ impl Cast {
             let place = self.pods.iter().position(|pod| is_own(pod) && pod.index == index);
             let ip = match place {
                 Some(place) => self.pods[place].ip,
-                None => {
-                    self.pod_ips += 1;
-                    nth(Ipv4Addr::new(10, 244, 0, 0), self.pod_ips)
-                }
+                None => self.next_pod_ip(),
             };
             let pod = Pod {
                 name: format!("{name}-{index}"),
@@ -301,7 +300,7 @@ impl Cast {
 
     /// The pod with this address.
     pub fn pod_at(&self, ip: IpAddr) -> Option<&Pod> {
-        self.pods.iter().find(|pod| IpAddr::V4(pod.ip) == ip)
+        self.all_pods().find(|pod| IpAddr::V4(pod.ip) == ip)
     }
 
     /// The Service with this cluster address.
@@ -324,9 +323,15 @@ impl Cast {
         })
     }
 
-    /// The pods behind `service`.
+    /// The pods behind `service` at the start.
     pub fn pods_behind<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a Pod> {
         self.pods.iter().filter(|pod| service.selects(pod))
+    }
+
+    /// An address that no pod had before.
+    pub(super) fn next_pod_ip(&mut self) -> Ipv4Addr {
+        self.pod_ips += 1;
+        nth(Ipv4Addr::new(10, 244, 0, 0), self.pod_ips)
     }
 
     fn namespace(&mut self, name: &str) -> String {
@@ -343,7 +348,7 @@ fn nth(base: Ipv4Addr, n: u32) -> Ipv4Addr {
 }
 
 /// A port that is the same on Service and pods.
-fn port(name: &str, number: u16) -> ServicePort {
+pub(super) fn port(name: &str, number: u16) -> ServicePort {
     ServicePort { name: name.to_owned(), port: number, target_port: number }
 }
 

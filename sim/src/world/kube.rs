@@ -80,7 +80,8 @@ fn deployment(cast: &Cast, pod: &Pod) -> String {
     text
 }
 
-fn pod(pod: &Pod) -> String {
+/// A Pod, as the YAML of its own.
+pub fn pod(pod: &Pod) -> String {
     let mut text = String::new();
     document(&mut text, "v1", "Pod", &pod.name, &pod.namespace, &pod.labels);
     line(&mut text, format_args!("  ownerReferences:\n  - kind: ReplicaSet\n    name: {}-0", pod.workload));
@@ -89,8 +90,8 @@ fn pod(pod: &Pod) -> String {
     text
 }
 
-/// The EndpointSlice of `service`: every pod behind it, ready where `is_ready` says so.
-pub fn endpoint_slice(cast: &Cast, service: &Service, is_ready: impl Fn(Ipv4Addr) -> bool) -> KubeFile {
+/// The EndpointSlice of `service` with `pods` behind it, ready where `is_ready` says so.
+pub fn endpoint_slice(service: &Service, pods: &[&Pod], is_ready: impl Fn(Ipv4Addr) -> bool) -> KubeFile {
     let mut text = String::new();
     let own = BTreeMap::from([("kubernetes.io/service-name".to_owned(), service.name.clone())]);
     let name = format!("{}-0", service.name);
@@ -99,7 +100,6 @@ pub fn endpoint_slice(cast: &Cast, service: &Service, is_ready: impl Fn(Ipv4Addr
     for port in &service.ports {
         line(&mut text, format_args!("- name: {}\n  port: {}\n  protocol: TCP", named(port), port.target_port));
     }
-    let pods: Vec<_> = cast.pods_behind(service).collect();
     line(&mut text, format_args!("endpoints:{}", if pods.is_empty() { " []" } else { "" }));
     for pod in pods {
         line(&mut text, format_args!("- addresses: [{}]", pod.ip));
@@ -150,8 +150,8 @@ mod tests {
         let files = objects(&cast);
         let find = |name: &str| files.iter().find(|file| file.name == name).expect("a file").text.clone();
         let service = cast.service_named("service-go", "default").expect("a Service");
-        let first = cast.pods_behind(service).next().expect("a pod").ip;
-        let slice = endpoint_slice(&cast, service, |ip| ip == first);
+        let pods: Vec<_> = cast.pods_behind(service).collect();
+        let slice = endpoint_slice(service, &pods, |ip| ip == pods[0].ip);
         let shown = [find("app:default/service-go.yaml"), find("app:default/service-go-v1.yaml"), slice.text];
         insta::assert_snapshot!(shown.join("---\n"));
     }

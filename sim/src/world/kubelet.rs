@@ -2,7 +2,7 @@
 //! when it is ready, and tell the Services.
 //!
 //! Each takes the time that [`Delays`] states. A process that is killed comes back in its pod, at the same
-//! address.
+//! address. A deleted pod gives its place to a fresh one with another address.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::app::Conditions;
 use super::cast::{Cast, Pod, Role, Service};
 use super::kube::{KubeFile, endpoint_slice};
 use crate::engine::{Capture, Container, PodId, PodSpec, ServiceAddr, Tank, TankHandle};
@@ -26,16 +27,19 @@ pub struct Delays {
     pub endpoints: Duration,
     /// From a process's death to its restart.
     pub restart: Duration,
+    /// From a pod's deletion to the end of its processes.
+    pub termination: Duration,
 }
 
 impl Default for Delays {
-    /// 500 ms, 100 ms, 50 ms, 1 s.
+    /// 500 ms, 100 ms, 50 ms, 1 s, and the 5 s for which Istio's proxy drains.
     fn default() -> Self {
         Self {
             start: Duration::from_millis(500),
             probe: Duration::from_millis(100),
             endpoints: Duration::from_millis(50),
             restart: Duration::from_secs(1),
+            termination: Duration::from_secs(5),
         }
     }
 }
@@ -54,7 +58,7 @@ impl Roster {
             tank.add_pod(PodSpec { ip: Some(ip.into()), ..PodSpec::new(name, namespace) })
         };
         // A tank's random streams are named for pods, so names must be unique across namespaces.
-        let pods = cast.pods.iter();
+        let pods = cast.all_pods();
         let pods = pods.map(|pod| add(format!("{}.{}", pod.name, pod.namespace), &pod.namespace, pod.ip)).collect();
         let outside = cast.outside().map(|(name, ip)| add(name.to_owned(), super::cast::OUTSIDE, ip)).collect();
         Self { pods, outside }
@@ -88,7 +92,16 @@ pub struct Kubelet {
     roster: Roster,
     delays: Delays,
     watch: Watch,
-    ready: Arc<Mutex<BTreeSet<Ipv4Addr>>>,
+    state: Arc<Mutex<State>>,
+    conditions: Arc<Vec<Conditions>>,
+}
+
+/// What is known of the pods.
+#[derive(Debug, Default)]
+struct State {
+    ready: BTreeSet<Ipv4Addr>,
+    /// Pods that were deleted, and fresh ones that were not started.
+    absent: BTreeSet<Ipv4Addr>,
 }
 
 impl std::fmt::Debug for Kubelet {
@@ -111,7 +124,10 @@ impl Kubelet {
         if let Some(ingress) = cast.services.iter().find(|service| service.name == super::cast::INGRESS) {
             tank.set_dns("ingress", vec![ingress.cluster_ip.into()]);
         }
-        Self { tank, cast, roster, delays, watch, ready: Arc::default() }
+        let absent = cast.reserve.iter().map(|pod| pod.ip).collect();
+        let state = Arc::new(Mutex::new(State { ready: BTreeSet::new(), absent }));
+        let conditions = Arc::new(cast.all_pods().map(|_| Conditions::default()).collect());
+        Self { tank, cast, roster, delays, watch, state, conditions }
     }
 
     /// Starts the programs of all pods, after their start delay, with capture on where there is a sidecar.
@@ -119,32 +135,68 @@ impl Kubelet {
     /// Errs when a program cannot start.
     pub async fn start_programs(&self) -> io::Result<()> {
         self.tank.sleep(self.delays.start).await;
-        for (index, pod) in self.cast.pods.iter().enumerate() {
-            if let Role::App { program, sidecar } = &pod.role {
-                let place = self.roster.pod(index);
-                self.tank.set_capture(place, sidecar.then(Capture::default));
-                program.start(&self.tank.app_platform(place)).await?;
-            }
+        for index in 0..self.cast.pods.len() {
+            self.start_program(index).await?;
         }
         Ok(())
+    }
+
+    /// Starts the program of pod number `index`, if it has one, with capture on where there is a sidecar.
+    ///
+    /// Errs when the program cannot start.
+    pub async fn start_program(&self, index: usize) -> io::Result<()> {
+        if let Role::App { program, sidecar } = &self.cast.pod(index).role {
+            let place = self.roster.pod(index);
+            self.tank.set_capture(place, sidecar.then(Capture::default));
+            program.start_under(&self.tank.app_platform(place), self.conditions[index].clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// The conditions under which the program of pod number `index` runs.
+    pub fn conditions(&self, index: usize) -> &Conditions {
+        &self.conditions[index]
+    }
+
+    /// How long the machinery takes.
+    pub fn delays(&self) -> Delays {
+        self.delays
     }
 
     /// Says that these pods, by address, are ready or not: a probe finds it, and then the endpoint controller
     /// and kube-proxy take their time.
     pub async fn report(&self, pods: &[Ipv4Addr], is_ready: bool) {
         self.tank.sleep(self.delays.probe).await;
-        {
-            let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-            for ip in pods {
-                if is_ready {
-                    ready.insert(*ip)
-                } else {
-                    ready.remove(ip)
-                };
-            }
+        for ip in pods {
+            if is_ready {
+                self.state().ready.insert(*ip)
+            } else {
+                self.state().ready.remove(ip)
+            };
         }
+        self.publish_of(pods).await;
+    }
+
+    /// The pod of this number is being deleted, or a fresh one is there: the endpoint controller hears of it
+    /// from the API, and takes its time. A fresh pod is not ready.
+    pub async fn set_absent(&self, index: usize, absent: bool) {
+        let ip = self.cast.pod(index).ip;
+        {
+            let mut state = self.state();
+            state.ready.remove(&ip);
+            if absent {
+                state.absent.insert(ip)
+            } else {
+                state.absent.remove(&ip)
+            };
+        }
+        self.publish_of(&[ip]).await;
+    }
+
+    async fn publish_of(&self, pods: &[Ipv4Addr]) {
         self.tank.sleep(self.delays.endpoints).await;
-        let changed = |service: &&Service| self.cast.pods_behind(service).any(|pod| pods.contains(&pod.ip));
+        let behind = |service: &Service, pod: &Pod| pods.contains(&pod.ip) && service.selects(pod);
+        let changed = |service: &&Service| self.cast.all_pods().any(|pod| behind(service, pod));
         for service in self.cast.services.iter().filter(changed) {
             self.publish(service);
         }
@@ -163,22 +215,28 @@ impl Kubelet {
         self.tank.clock().sleep_until(died + delays.restart).await;
         let platform = self.tank.restart_process(place, Container::App);
         if let Role::App { program, .. } = &pod.role {
-            program.start(&platform).await?;
+            program.start_under(&platform, self.conditions[index].clone()).await?;
         }
         self.report(&[pod.ip], true).await;
         Ok(())
     }
 
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_ready(&self, ip: Ipv4Addr) -> bool {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).contains(&ip)
+        self.state().ready.contains(&ip)
     }
 
     fn publish(&self, service: &Service) {
+        let present = |pod: &&Pod| service.selects(pod) && !self.state().absent.contains(&pod.ip);
+        let pods: Vec<&Pod> = self.cast.all_pods().filter(present).collect();
         for port in &service.ports {
-            let pods = self.cast.pods_behind(service).filter(|pod: &&Pod| self.is_ready(pod.ip));
-            let endpoints = pods.map(|pod| SocketAddr::new(IpAddr::V4(pod.ip), port.target_port)).collect();
+            let ready = pods.iter().filter(|pod| self.is_ready(pod.ip));
+            let endpoints = ready.map(|pod| SocketAddr::new(IpAddr::V4(pod.ip), port.target_port)).collect();
             self.tank.set_service(ServiceAddr { ip: service.cluster_ip.into(), port: port.port }, endpoints);
         }
-        (self.watch)(endpoint_slice(&self.cast, service, |ip| self.is_ready(ip)));
+        (self.watch)(endpoint_slice(service, &pods, |ip| self.is_ready(ip)));
     }
 }

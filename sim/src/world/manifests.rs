@@ -1,8 +1,8 @@
 //! What a user's manifests bring into the world: a Deployment starts pods, a Service gets an address.
 //!
 //! This is the deployment controller and the API server of the world. No images are pulled: a program of the
-//! world is chosen by the image's name, and an image it has no program for is an error. A Deployment or
-//! Service that an app already has takes its place.
+//! world is chosen by the image's name, and for an image that it does not know an echo program stands in. A
+//! Deployment or Service that an app already has takes its place.
 
 use std::net::IpAddr;
 
@@ -12,12 +12,10 @@ use wavetank_control::config::{Document, SourceFile, Spec, decode};
 use wavetank_control::diagnostic::{Code, Diagnostic};
 use wavetank_control::dialect::Dialect;
 
-use super::app::Program;
 use super::app::lab::LabService;
+use super::app::{Echo, Program};
 use super::cast::{Cast, Role, ServicePort};
 
-/// An image that the world has no program for.
-pub const UNKNOWN_IMAGE: Code = Code(301);
 /// A Kubernetes object that the world cannot act on yet.
 pub const NOT_YET: Code = Code(302);
 
@@ -35,7 +33,7 @@ pub fn admit(cast: &mut Cast, files: &[SourceFile], dialect: Dialect) -> Vec<Dia
     let mut found = Vec::new();
     for document in &documents {
         let refused = match &document.spec {
-            Spec::Deployment(spec) => deployment(cast, document, spec).err(),
+            Spec::Deployment(spec) => deployment(cast, document, spec, &documents).err(),
             Spec::Service(spec) => service(cast, document, spec, &documents).err(),
             Spec::Pod(_) => {
                 let message = "the world starts the pods of Deployments; a Pod alone is not supported yet";
@@ -48,19 +46,16 @@ pub fn admit(cast: &mut Cast, files: &[SourceFile], dialect: Dialect) -> Vec<Dia
     found
 }
 
-fn deployment(cast: &mut Cast, document: &Document, spec: &DeploymentSpec) -> Result<(), Diagnostic> {
+fn deployment(cast: &mut Cast, document: &Document, spec: &DeploymentSpec, all: &[Document]) -> Result<(), Diagnostic> {
     let name = &document.metadata.name.value;
     if spec.replicas > REPLICAS_MAX {
         let message = format!("{} replicas are more than the {REPLICAS_MAX} that the world starts", spec.replicas);
         return Err(Diagnostic::error(NOT_YET, &spec.span, message));
     }
-    let role = role(spec).ok_or_else(|| {
-        let images: Vec<_> = spec.pod.containers.iter().map(|container| format!("`{}`", container.image)).collect();
-        let message = format!("the world has no program for the image {}", images.join(", "));
-        let known: Vec<_> = LabService::ALL.iter().map(|service| service.service_name()).collect();
-        let help = format!("it knows images named {}, httpbin, proxyv2, {}", known.join(", "), CALLERS.join(", "));
-        Diagnostic::error(UNKNOWN_IMAGE, &spec.pod.span, message).with_help(help)
-    })?;
+    let role = role(spec).unwrap_or_else(|| {
+        let port = echo_port(&document.metadata.namespace, spec, all);
+        Role::App { program: Program::Echo(Echo::new(name, port)), sidecar: wants_sidecar(spec) }
+    });
     let labels = spec.template.labels.clone();
     let account = &spec.pod.service_account;
     cast.set_workload(&document.metadata.namespace, name, labels, account, role, spec.replicas);
@@ -76,6 +71,22 @@ fn role(spec: &DeploymentSpec) -> Option<Role> {
         Some(program) => Some(Role::App { program, sidecar: wants_sidecar(spec) }),
         None => is_gateway().then_some(Role::Gateway),
     }
+}
+
+/// The port of a program that the world does not have: its container's, else the one that a Service in front
+/// of it leads to, else 80.
+fn echo_port(namespace: &str, spec: &DeploymentSpec, all: &[Document]) -> u16 {
+    let own = spec.pod.containers.iter().filter(|container| container.name != SIDECAR);
+    if let Some(port) = own.flat_map(|container| &container.ports).next() {
+        return port.number;
+    }
+    let in_front = all.iter().filter(|document| document.metadata.namespace == namespace).find_map(|document| {
+        let Spec::Service(service) = &document.spec else { return None };
+        let fits = service.selector.iter().all(|(key, value)| spec.template.labels.get(key) == Some(value));
+        let port = service.ports.first().filter(|_| fits && !service.selector.is_empty())?;
+        Some(target(port, namespace, service, all))
+    });
+    in_front.unwrap_or(80)
 }
 
 fn wants_sidecar(spec: &DeploymentSpec) -> bool {
@@ -198,10 +209,16 @@ mod tests {
     }
 
     #[test]
+    fn an_echo_stands_in_for_a_program_that_the_world_does_not_have() {
+        let mut cast = Cast::mesh();
+        assert_eq!(admitted(&mut cast, &deployment("db", "mysql:8", "replicas: 1")), Vec::<String>::new());
+        let role = Role::App { program: Program::Echo(Echo::new("db", 8080)), sidecar: true };
+        assert!(cast.pods.iter().any(|pod| pod.workload == "db" && pod.role == role));
+    }
+
+    #[test]
     fn what_the_world_cannot_do_is_told() {
         let mut cast = Cast::mesh();
-        let unknown = admitted(&mut cast, &deployment("db", "mysql:8", "replicas: 1"));
-        assert_eq!(unknown, ["the world has no program for the image `mysql:8`"]);
         let many = admitted(&mut cast, &deployment("go", "service-go:v1", "replicas: 101"));
         assert_eq!(many, ["101 replicas are more than the 100 that the world starts"]);
         let headless =

@@ -1,6 +1,7 @@
 //! The world around the mesh: what Kubernetes and its users would bring to it.
 //!
 //! - [`cast`]: who is in it: Services, pods, callers outside
+//! - `extras`: who joins it for a scenario's sake
 //! - [`manifests`]: what a user's manifests bring into it
 //! - [`kube`]: their Kubernetes objects as YAML
 //! - [`kubelet`]: starts what runs in pods, says when it is ready, and tells the Services
@@ -10,6 +11,7 @@
 pub mod app;
 pub mod cast;
 pub mod client;
+mod extras;
 pub mod kube;
 pub mod kubelet;
 pub mod manifests;

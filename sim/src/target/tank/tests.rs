@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::{ConnectOptions, ListenOptions, Platform, Stream};
-use wavetank_proxy::record::TlsState;
+use wavetank_proxy::record::{Direction, TlsState};
 
 use super::*;
 use crate::engine::Container;
@@ -58,7 +58,9 @@ fn ten_mebibytes(network: &str) -> u64 {
     let mut tank = Tank::new(TankConfig { default_link: link(&scenario.network), ..TankConfig::default() });
     let roster = Roster::admit(&cast, &mut tank);
     tank.run(|tank| async move {
-        let (mesh, _) = converge(&scenario, Vec::new(), &kube::objects(&cast), &cast, &tank, &roster).await.unwrap();
+        let objects = kube::objects(&cast);
+        let (stage, _) = converge(&scenario, Vec::new(), &objects, cast.clone(), tank, roster.clone()).await.unwrap();
+        let tank = &stage.tank;
         let pod = |app: &str| roster.pod(cast.pods.iter().position(|pod| pod.app() == app).unwrap());
         let service = cast.services.iter().find(|service| service.name == "httpbin").unwrap();
         let server = tank.restart_process(pod("httpbin"), Container::App);
@@ -76,8 +78,9 @@ fn ten_mebibytes(network: &str) -> u64 {
         assert_eq!(returned.iter().enumerate().position(|(at, is)| *is != byte(at)), None, "bytes differ");
 
         tank.sleep(DRAIN).await;
-        let records = mesh.take_records().take_deciding();
-        let legs = records.iter().flat_map(|record| &record.attempts).filter_map(|attempt| attempt.upstream.as_ref());
+        let book = stage.mesh.take_book(&cast);
+        let outward = book.records.iter().filter(|record| record.direction == Direction::Outbound);
+        let legs = outward.flat_map(|record| &record.attempts).filter_map(|attempt| attempt.upstream.as_ref());
         let tls: Vec<_> = legs.map(|leg| &leg.tls).collect();
         assert!(matches!(tls[..], [TlsState::Mutual { .. }]), "{tls:?}");
         tank.stats().lost

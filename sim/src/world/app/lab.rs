@@ -58,7 +58,7 @@ impl LabService {
 }
 
 /// The headers that python and node hand on; all others stop at them.
-const TRACE_HEADERS: [&str; 7] = [
+pub(super) const TRACE_HEADERS: [&str; 7] = [
     "x-request-id",
     "x-b3-traceid",
     "x-b3-spanid",

@@ -7,7 +7,7 @@ use wavetank_platform::Platform;
 
 use super::lab::LabService;
 use super::serve::{Asked, Said, serve};
-use super::{httpbin, lab};
+use super::{Conditions, Echo, echo, httpbin, lab};
 
 /// Port of httpbin, unless told otherwise.
 pub const HTTPBIN_PORT: u16 = 8000;
@@ -27,6 +27,8 @@ pub enum Program {
         /// Port it listens on.
         port: u16,
     },
+    /// A stand-in for a program that the world does not have.
+    Echo(Echo),
     /// Nothing that listens: a pod to call from.
     Sleep,
 }
@@ -37,6 +39,7 @@ impl Program {
         match self {
             Self::Lab { .. } => Some(80),
             Self::Httpbin { port } => Some(*port),
+            Self::Echo(echo) => Some(echo.port),
             Self::Sleep => None,
         }
     }
@@ -46,8 +49,16 @@ impl Program {
     ///
     /// Errs when its port cannot be bound.
     pub async fn start(&self, platform: &Platform) -> io::Result<()> {
+        self.start_under(platform, Conditions::default()).await
+    }
+
+    /// Like [`start`](Self::start), under `conditions`.
+    ///
+    /// Errs when its port cannot be bound.
+    pub async fn start_under(&self, platform: &Platform, conditions: Conditions) -> io::Result<()> {
         if let Some(port) = self.port() {
-            self.start_on(platform, SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await?;
+            let addr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+            serve(platform, self.clone(), conditions, addr).await?;
         }
         Ok(())
     }
@@ -56,7 +67,7 @@ impl Program {
     ///
     /// Errs when `addr` cannot be bound.
     pub async fn start_on(&self, platform: &Platform, addr: SocketAddr) -> io::Result<SocketAddr> {
-        serve(platform, self.clone(), addr).await
+        serve(platform, self.clone(), Conditions::default(), addr).await
     }
 
     /// The program's answer to one request.
@@ -64,6 +75,7 @@ impl Program {
         match self {
             Self::Lab { service, version } => lab::answer(*service, version, platform, &asked).await,
             Self::Httpbin { .. } => httpbin::answer(platform, &asked).await,
+            Self::Echo(own) => echo::answer(own, platform, &asked).await,
             Self::Sleep => Said::text(404, ""),
         }
     }

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use wavetank_platform::{ListenOptions, Listener, Platform, Stream};
 
-use super::Program;
+use super::{Conditions, Program};
 
 /// Largest request body a program reads; a longer one is answered 413.
 const BODY_MAX: usize = 4 << 20;
@@ -73,22 +73,28 @@ impl Said {
     }
 }
 
-/// Listens on `addr` and answers as `program`, until the process ends. Returns the bound address.
+/// Listens on `addr` and answers as `program` under `conditions`, until the process ends. Returns the bound
+/// address.
 ///
 /// Errs when `addr` cannot be bound.
-pub(super) async fn serve(platform: &Platform, program: Program, addr: SocketAddr) -> io::Result<SocketAddr> {
+pub(super) async fn serve(
+    platform: &Platform,
+    program: Program,
+    conditions: Conditions,
+    addr: SocketAddr,
+) -> io::Result<SocketAddr> {
     let listener = platform.net.listen(addr, ListenOptions::default()).await?;
     let bound = listener.local_addr();
     let door = platform.clone();
-    platform.spawn.go(accept_all(door, program, listener));
+    platform.spawn.go(accept_all(door, program, conditions, listener));
     Ok(bound)
 }
 
-async fn accept_all(platform: Platform, program: Program, listener: Listener) {
+async fn accept_all(platform: Platform, program: Program, conditions: Conditions, listener: Listener) {
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                platform.spawn.go(converse(platform.clone(), program.clone(), stream));
+                platform.spawn.go(converse(platform.clone(), program.clone(), conditions.clone(), stream));
             }
             // Out of sockets, perhaps: not at full speed against the wall.
             Err(_) => platform.clock.sleep(Duration::from_millis(10)).await,
@@ -97,17 +103,24 @@ async fn accept_all(platform: Platform, program: Program, listener: Listener) {
 }
 
 /// Answers the requests of one connection until either side ends it.
-async fn converse(platform: Platform, program: Program, stream: Stream) {
+async fn converse(platform: Platform, program: Program, conditions: Conditions, stream: Stream) {
     let peer = stream.peer_addr().ip();
     let service = service_fn(|request: http::Request<Incoming>| {
-        let (platform, program) = (platform.clone(), program.clone());
+        let (platform, program, conditions) = (platform.clone(), program.clone(), conditions.clone());
         async move {
             let (head, body) = request.into_parts();
             let said = match Limited::new(body, BODY_MAX).collect().await {
                 Ok(body) => {
                     let body = body.to_bytes();
                     let asked = Asked { method: head.method, uri: head.uri, headers: head.headers, body, peer };
-                    program.answer(&platform, asked).await
+                    let fate = conditions.fate();
+                    if !fate.wait.is_zero() {
+                        platform.clock.sleep(fate.wait).await;
+                    }
+                    match fate.fails {
+                        Some(status) => Said::text(status, "failed as asked\n"),
+                        None => program.answer(&platform, asked).await,
+                    }
                 }
                 Err(_) => Said::text(413, ""),
             };

@@ -1,0 +1,162 @@
+//! What the objects of a set can refer to: Services, Gateways, DestinationRules, and the pods behind a Service.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use crate::config::destination_rule::DestinationRuleSpec;
+use crate::config::document::{Document, Spec};
+use crate::config::gateway::GatewaySpec;
+use crate::config::host_name::{covers, full_name, specificity};
+use crate::config::service::ServiceSpec;
+use crate::config::{ConfigSet, Kind, MeshConfig, suggest};
+use crate::diagnostic::{Diagnostic, Span};
+use crate::dialect::Dialect;
+
+/// Names that a misspelt one is compared with.
+const CANDIDATES_MAX: usize = 1000;
+/// Names of one set that are guessed at.
+const GUESSES_MAX: usize = 200;
+
+/// Labels of a pod, or of the pods of a Deployment.
+pub(super) type Labels = BTreeMap<String, String>;
+
+/// What can be referred to.
+pub(super) struct Known<'s> {
+    /// Services by full name.
+    pub(super) services: BTreeMap<String, KnownService<'s>>,
+    /// Gateways by namespace and name.
+    pub(super) gateways: BTreeMap<(&'s str, &'s str), (&'s Document, &'s GatewaySpec)>,
+    /// DestinationRules by full host, those of one host from the oldest.
+    rules: BTreeMap<String, Vec<KnownRule<'s>>>,
+    /// Pods and templates of pods: namespace and labels.
+    pods: Vec<(&'s str, &'s Labels)>,
+    /// Names that may still be guessed at.
+    guesses: Cell<usize>,
+}
+
+/// A Service.
+pub(super) struct KnownService<'s> {
+    /// Its name.
+    pub(super) name: &'s str,
+    /// Its namespace.
+    pub(super) namespace: &'s str,
+    /// What it says.
+    pub(super) spec: &'s ServiceSpec,
+    /// Where its name is written.
+    pub(super) span: &'s Span,
+}
+
+/// A DestinationRule.
+pub(super) struct KnownRule<'s> {
+    /// What it says.
+    pub(super) spec: &'s DestinationRuleSpec,
+    /// Where its name is written.
+    pub(super) span: &'s Span,
+}
+
+impl<'s> Known<'s> {
+    pub(super) fn of(set: &'s ConfigSet, mesh: &MeshConfig) -> Self {
+        let mut known = Known {
+            services: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            pods: Vec::new(),
+            guesses: Cell::new(GUESSES_MAX),
+        };
+        for kind in [Kind::Service, Kind::Gateway, Kind::DestinationRule, Kind::Pod, Kind::Deployment] {
+            for stored in set.of_kind(kind) {
+                known.add(&stored.document, mesh);
+            }
+        }
+        known
+    }
+
+    fn add(&mut self, document: &'s Document, mesh: &MeshConfig) {
+        let (name, namespace) = (&document.metadata.name, document.metadata.namespace.as_str());
+        let span = &name.span;
+        match &document.spec {
+            Spec::Service(spec) => {
+                let service = KnownService { name: &name.value, namespace, spec, span };
+                self.services.insert(full_name(&name.value, namespace, &mesh.domain), service);
+            }
+            Spec::Gateway(spec) => {
+                self.gateways.insert((namespace, &name.value), (document, spec));
+            }
+            Spec::DestinationRule(spec) => {
+                let host = full_name(&spec.host.value, namespace, &mesh.domain);
+                self.rules.entry(host).or_default().push(KnownRule { spec, span });
+            }
+            Spec::Pod(_) => self.pods.push((namespace, &document.metadata.labels)),
+            Spec::Deployment(spec) => self.pods.push((namespace, &spec.template.labels)),
+            Spec::Namespace | Spec::ServiceAccount | Spec::EndpointSlice(_) | Spec::VirtualService(_) => {}
+        }
+    }
+
+    /// The DestinationRules that cover a full host, by their own host from the most specific; of rules that hold for
+    /// every namespace only those of the most specific host.
+    pub(super) fn rules_for(&self, host: &str, dialect: Dialect) -> Vec<&KnownRule<'s>> {
+        // Wildcards sort before names.
+        let wildcards = self.rules.range("*".to_owned()..="*~".to_owned()).filter(|(of, _)| covers(of, host));
+        let mut fitting: Vec<(&String, &Vec<KnownRule<'s>>)> = wildcards.collect();
+        fitting.extend(self.rules.get_key_value(host));
+        fitting.sort_by(|(a, _), (b, _)| specificity(a, b));
+        fitting.dedup_by(|(a, _), (b, _)| a == b);
+        if dialect.rules_are_global() {
+            fitting.truncate(1);
+        }
+        fitting.into_iter().flat_map(|(_, rules)| rules).collect()
+    }
+
+    /// Labels of the pods behind a Service; empty where its endpoints come from elsewhere or no pod is known.
+    pub(super) fn pods_behind(&self, service: &KnownService<'_>) -> Vec<&'s Labels> {
+        let selector = &service.spec.selector;
+        let behind = |(namespace, labels): &&(&str, &Labels)| {
+            !selector.is_empty() && *namespace == service.namespace && has_all(labels, selector)
+        };
+        self.pods.iter().filter(behind).map(|(_, labels)| *labels).collect()
+    }
+
+    /// The Service that a host was probably meant to be, as `written` would spell it in `namespace`.
+    pub(super) fn nearest_service(&self, written: &str, namespace: &str) -> Option<&str> {
+        self.guesses.set(self.guesses.get().checked_sub(1)?);
+        let own = self.services.values().filter(|service| service.namespace == namespace).map(|service| service.name);
+        if !written.contains('.') {
+            return suggest::nearest(written, own.take(CANDIDATES_MAX));
+        }
+        suggest::nearest(written, self.services.keys().map(String::as_str).take(CANDIDATES_MAX))
+    }
+}
+
+impl KnownService<'_> {
+    /// Whether it has a TCP port of this number.
+    pub(super) fn has_port(&self, number: u16) -> bool {
+        self.spec.ports.iter().any(|port| port.number.value == number)
+    }
+
+    /// Its ports as a person reads them: `80 (http), 9090`.
+    pub(super) fn ports(&self) -> String {
+        let port = |port: &crate::config::service::ServicePortSpec| match port.name.value.as_str() {
+            "" => port.number.value.to_string(),
+            name => format!("{} ({name})", port.number.value),
+        };
+        self.spec.ports.iter().map(port).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether `labels` has every one of `wanted`.
+pub(super) fn has_all(labels: &Labels, wanted: &Labels) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// Labels as a person writes them: `app=go, version=v1`.
+pub(super) fn shown(labels: &Labels) -> String {
+    labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The finding with what was probably meant, where that is known.
+pub(super) fn meant(finding: Diagnostic, meant: Option<&str>) -> Diagnostic {
+    match meant {
+        Some(meant) => finding.with_help(format!("did you mean `{meant}`?")),
+        None => finding,
+    }
+}

@@ -1,0 +1,45 @@
+//! The user's files, with how many hops each line decided.
+
+use std::fmt::Write;
+
+use super::model::Manifest;
+use super::page::section;
+use crate::escape::markup;
+
+/// Lines that are shown of all files of one scenario.
+const LINES_MAX: usize = 2000;
+
+/// Each file with its gutter.
+pub(super) fn render(out: &mut String, manifests: &[Manifest]) {
+    if manifests.is_empty() {
+        return;
+    }
+    let lead =
+        "The number before a line is how many hops it decided: by its host, its route, its weight or its cluster.";
+    section(out, "Manifests", lead);
+    let mut room = LINES_MAX;
+    for manifest in manifests {
+        let lines = manifest.text.lines().count();
+        let hits: u64 = manifest.decided.iter().map(|(_, count)| count).sum();
+        let open = if hits > 0 && lines <= 120 { " open" } else { "" };
+        let said = if hits > 0 { "" } else { " <em>decided nothing</em>" };
+        let _ = writeln!(
+            out,
+            "<details class=\"manifest\"{open}><summary><code>{}</code>{said}</summary>",
+            markup(&manifest.file)
+        );
+        out.push_str("<pre>");
+        for (at, line) in manifest.text.lines().take(room).enumerate() {
+            let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
+            let count = manifest.decided.iter().find(|(own, _)| *own == number).map(|(_, count)| *count);
+            let (class, shown) = count.map_or(("", String::new()), |count| (" class=\"hit\"", count.to_string()));
+            let _ = write!(out, "<span{class}><b>{shown}</b><i>{number}</i>{}\n</span>", markup(line));
+        }
+        if lines > room {
+            let _ = write!(out, "<span><b></b><i></i>… {} more lines\n</span>", lines - room);
+        }
+        room = room.saturating_sub(lines);
+        out.push_str("</pre></details>\n");
+    }
+    out.push_str("</section>\n");
+}

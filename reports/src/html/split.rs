@@ -1,0 +1,111 @@
+//! The picture of a split: how likely each count is, which counts are accepted, and which one it was.
+
+use std::fmt::Write;
+
+use super::model::SplitPicture;
+use super::page::section;
+use super::svg::{Scale, n, percent, ticks};
+use crate::escape::markup;
+
+const WIDTH: f64 = 460.0;
+const HEIGHT: f64 = 150.0;
+const LEFT: f64 = 10.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = 130.0;
+
+/// A picture for each test.
+pub(super) fn render(out: &mut String, splits: &[SplitPicture]) {
+    if splits.is_empty() {
+        return;
+    }
+    let lead = "A weight is a probability: each request decides for itself. The curve shows how likely each count is when the weights are as \
+                asked; the shaded band holds the counts that are accepted. A proper run falls outside once in a million runs, unless the \
+                scenario says otherwise.";
+    section(out, "Splits", lead);
+    out.push_str("<div class=\"row\">\n");
+    splits.iter().for_each(|split| picture(out, split));
+    out.push_str("</div></section>\n");
+}
+
+fn picture(out: &mut String, split: &SplitPicture) {
+    let (lo, hi) = split.accepted;
+    let is_accepted = (lo..=hi).contains(&split.count);
+    let class = if is_accepted { "ok" } else { "bad" };
+    let _ = writeln!(
+        out,
+        "<figure class=\"split {class}\"><figcaption>{} · <b>{}</b> wants {}%</figcaption>",
+        markup(&split.edge),
+        markup(&split.arm),
+        split.percent
+    );
+    let (first, last) =
+        (split.curve.first().map_or(lo, |point| point.0), split.curve.last().map_or(hi, |point| point.0));
+    let (from, to) = (first.min(split.count) as f64, last.max(split.count) as f64);
+    let room = ((to - from) * 0.04).max(1.0);
+    let x = Scale::new((from - room, to + room), (LEFT, WIDTH - LEFT));
+    let most = split.curve.iter().map(|point| point.1).fold(0.0, f64::max);
+    let y = Scale::new((0.0, most), (BOTTOM, TOP + 6.0));
+    let _ = writeln!(
+        out,
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"binomial distribution\">"
+    );
+    let _ = writeln!(
+        out,
+        "<rect class=\"accepted\" x=\"{}\" y=\"{TOP}\" width=\"{}\" height=\"{}\"/>",
+        n(x.at(lo as f64)),
+        n((x.at(hi as f64) - x.at(lo as f64)).max(2.0)),
+        n(BOTTOM - TOP)
+    );
+    let mut path = format!("M{} {BOTTOM}", n(x.at(first as f64)));
+    for (count, chance) in &split.curve {
+        let _ = write!(path, "L{} {}", n(x.at(*count as f64)), n(y.at(*chance)));
+    }
+    let _ = writeln!(out, "<path class=\"curve\" d=\"{path}L{} {BOTTOM}z\"/>", n(x.at(last as f64)));
+    for tick in ticks(from, to, 7) {
+        let at = n(x.at(tick));
+        let _ = writeln!(
+            out,
+            "<path class=\"axis\" d=\"M{at} {BOTTOM}v4\"/><text class=\"small\" x=\"{at}\" y=\"{}\">{tick:.0}</text>",
+            n(BOTTOM + 15.0)
+        );
+    }
+    let seen = x.at(split.count as f64);
+    let (end, shift) = match seen {
+        seen if seen < WIDTH * 0.25 => ("start", -4.0),
+        seen if seen > WIDTH * 0.75 => ("end", 4.0),
+        _ => ("middle", 0.0),
+    };
+    let _ = writeln!(
+        out,
+        "<path class=\"axis\" d=\"M{LEFT} {BOTTOM}H{}\"/><path class=\"seen\" d=\"M{} {TOP}V{}\"/><text class=\"seen\" text-anchor=\"{end}\" x=\"{}\" y=\"{}\">{} of {} = {}</text></svg>",
+        n(WIDTH - LEFT),
+        n(seen),
+        n(BOTTOM + 4.0),
+        n(seen + shift),
+        n(TOP - 8.0),
+        split.count,
+        split.n,
+        percent(split.count, split.n)
+    );
+    let _ = writeln!(
+        out,
+        "<p class=\"lead\">{} decisions; accepted are {lo} to {hi} ({} to {}), wrong once in {} runs.</p></figure>",
+        split.n,
+        percent(lo, split.n),
+        percent(hi, split.n),
+        once_in(split.alpha)
+    );
+}
+
+/// `1,000,000` for 1e-6.
+fn once_in(alpha: f64) -> String {
+    let text = format!("{:.0}", 1.0 / alpha.max(1e-18));
+    let mut out = String::new();
+    for (at, digit) in text.chars().enumerate() {
+        if at > 0 && (text.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

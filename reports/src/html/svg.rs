@@ -1,0 +1,111 @@
+//! Numbers and axes of drawings.
+
+/// A coordinate: one decimal, and none where it would be 0.
+pub(super) fn n(value: f64) -> String {
+    let text = format!("{value:.1}");
+    let text = text.strip_suffix(".0").unwrap_or(&text);
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// Milliseconds as a person writes them: `6.1 ms`, `1.5 s`, `3 m 20 s`.
+pub(super) fn duration(ms: f64) -> String {
+    let sign = if ms < 0.0 { "−" } else { "" };
+    let ms = ms.abs();
+    if ms < 1000.0 {
+        return format!("{sign}{} ms", trimmed(ms, if ms < 100.0 { 1 } else { 0 }));
+    }
+    let seconds = ms / 1000.0;
+    if seconds < 120.0 {
+        return format!("{sign}{} s", trimmed(seconds, if seconds < 10.0 { 2 } else { 1 }));
+    }
+    let whole = seconds.round() as u64;
+    match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, minutes, 0) => format!("{sign}{minutes} m"),
+        (0, minutes, seconds) => format!("{sign}{minutes} m {seconds} s"),
+        (hours, 0, _) => format!("{sign}{hours} h"),
+        (hours, minutes, _) => format!("{sign}{hours} h {minutes} m"),
+    }
+}
+
+fn trimmed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A share as percent with one decimal.
+pub(super) fn percent(count: u64, of: u64) -> String {
+    format!("{:.1}%", count as f64 * 100.0 / of.max(1) as f64)
+}
+
+/// Places for about `wanted` marks between `from` and `to`, at round numbers.
+pub(super) fn ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
+    let span = to - from;
+    if span <= 0.0 || !span.is_finite() || wanted == 0 {
+        return Vec::new();
+    }
+    let rough = span / wanted as f64;
+    let mut step = 1.0;
+    while step > rough {
+        step /= 10.0;
+    }
+    while step * 10.0 <= rough {
+        step *= 10.0;
+    }
+    let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * step).into_iter().find(|own| *own >= rough).unwrap_or(step);
+    let first = (from / step).ceil() as i64;
+    let last = (to / step + 1e-9).floor() as i64;
+    (first..=last).map(|at| at as f64 * step).collect()
+}
+
+/// A linear scale from values to coordinates.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale {
+    from: f64,
+    factor: f64,
+    start: f64,
+}
+
+impl Scale {
+    /// Takes `from..to` to `start..end`.
+    pub(super) fn new((from, to): (f64, f64), (start, end): (f64, f64)) -> Self {
+        let span = if to > from { to - from } else { 1.0 };
+        Self { from, factor: (end - start) / span, start }
+    }
+
+    pub(super) fn at(&self, value: f64) -> f64 {
+        self.start + (value - self.from) * self.factor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_stand_at_round_numbers() {
+        assert_eq!(ticks(0.0, 20.0, 10), (0..=10).map(|at| f64::from(at) * 2.0).collect::<Vec<_>>());
+        assert_eq!(ticks(-3.0, 1.0, 4), [-3.0, -2.0, -1.0, 0.0, 1.0]);
+        assert!(ticks(1.0, 1.0, 5).is_empty() && ticks(0.0, f64::NAN, 5).is_empty());
+    }
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        for (ms, wanted) in [
+            (0.0, "0 ms"),
+            (6.14, "6.1 ms"),
+            (250.0, "250 ms"),
+            (1500.0, "1.5 s"),
+            (20_013.0, "20 s"),
+            (-52.0, "−52 ms"),
+            (200_000.0, "3 m 20 s"),
+            (86_400_000.0, "24 h"),
+        ] {
+            assert_eq!(duration(ms), wanted);
+        }
+    }
+
+    #[test]
+    fn coordinates_are_short() {
+        assert_eq!([n(1.0), n(-0.01), n(2.345)], ["1", "0", "2.3"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! `wavetank sweep`, which is `run --seeds`: every scenario under many seeds.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Write};
+use std::path::Path;
+use std::str::FromStr;
+use std::thread;
+
+use indexmap::IndexMap;
+use wavetank_reports::terminal::{self, Detail, Paint};
+use wavetank_reports::{CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict};
+
+use super::progress::Progress;
+use super::session::{Done, Session};
+use super::surroundings::Surroundings;
+use super::{FAILED, PASSED, pool, worse};
+use crate::scenario::load;
+use crate::sweep::text::Swept;
+use crate::sweep::{Pool, causes, text};
+
+/// Seeds of one sweep at most: their results are kept.
+const SEEDS_MAX: u64 = 100_000;
+
+/// `1..500`, both ends among them; `500` is `1..500`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seeds {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+}
+
+impl Seeds {
+    /// How many there are.
+    pub fn count(self) -> u64 {
+        self.last - self.first + 1
+    }
+}
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a range of seeds like 1..500");
+        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
+        let seeds = match text.split_once("..") {
+            Some((first, last)) => Self { first: number(first)?, last: number(last.trim_start_matches('='))? },
+            None => Self { first: 1, last: number(text)? },
+        };
+        match seeds.last.checked_sub(seeds.first) {
+            None => Err(wrong()),
+            Some(more) if more >= SEEDS_MAX => Err(format!("more than {SEEDS_MAX} seeds")),
+            Some(_) => Ok(seeds),
+        }
+    }
+}
+
+/// A scenario under all seeds.
+pub(super) struct Sweep {
+    /// The results, in the order of the seeds.
+    pub(super) results: Vec<ScenarioResult>,
+    /// What is said of them.
+    pub(super) text: String,
+    /// The exit code.
+    pub(super) exit: u8,
+}
+
+/// One run of a sweep.
+struct Ran {
+    done: Done,
+    counts: Vec<IndexMap<String, u64>>,
+}
+
+/// Runs the scenario of `file` under every seed; `None` when the filters drop all of it.
+///
+/// # Errors
+/// When `err` cannot be written.
+pub(super) fn sweep(
+    session: &Session<'_>,
+    file: &Path,
+    seeds: Seeds,
+    around: &Surroundings,
+    err: &mut dyn Write,
+) -> io::Result<Option<Sweep>> {
+    let Ok(scenario) = load(file) else {
+        return Ok(session.one(file).map(alone));
+    };
+    if !session.keeps(&scenario) {
+        return Ok(None);
+    }
+    let alpha = session.args.false_failure.unwrap_or(scenario.false_failure);
+    let count = usize::try_from(seeds.count()).unwrap_or(usize::MAX);
+    let names = (seeds.first..=seeds.last).map(|seed| format!("seed {seed}")).collect();
+    let mut progress = Progress::new(session.platform.clock.clone(), names, around.width, session.shows(around));
+    let run = |at: usize| {
+        let seed = seeds.first + at as u64;
+        let mut counts = Vec::new();
+        let done = session.under(&scenario, seed, alpha / count as f64, &mut |ran| {
+            counts = Pool::count(&scenario.checks, &ran.log);
+        });
+        Ran { done, counts }
+    };
+    let (mut pool, mut results) = (Pool::new(&scenario.checks), Vec::new());
+    let (exit, failed) = (Cell::new(PASSED), Cell::new(0));
+    let err = RefCell::new(err);
+    let take = |ran: Ran| {
+        let passed = ran.done.exit == PASSED;
+        failed.set(failed.get() + usize::from(!passed));
+        exit.set(worse(exit.get(), ran.done.exit));
+        err.borrow_mut().write_all(ran.done.remarks.as_bytes())?;
+        let invalid = ran.done.result.verdict == ScenarioVerdict::Invalid;
+        pool.add(&ran.counts);
+        results.push(ran.done.result);
+        Ok(!invalid && (passed || !session.args.fail_fast))
+    };
+    let tick = |standing: &pool::Standing| progress.tick(standing, failed.get(), *err.borrow_mut());
+    let jobs = session.args.jobs.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), usize::from);
+    pool::in_order(count, jobs, run, take, tick)?;
+    progress.end(*err.borrow_mut())?;
+    let pooled = pool.judge(alpha);
+    if pooled.iter().any(|split| split.verdict != CheckVerdict::Pass) {
+        exit.set(worse(exit.get(), FAILED));
+    }
+    let why = causes(&results);
+    let swept = Swept {
+        file: &scenario.file,
+        name: &scenario.name,
+        seeds: (seeds.first, seeds.last),
+        runs: results.len(),
+        passed: results.iter().filter(|result| result.verdict == ScenarioVerdict::Pass).count(),
+        simulated: results.iter().map(|result| result.simulated_ms as f64 / 1000.0).sum(),
+        pooled: &pooled,
+        causes: &why,
+    };
+    Ok(Some(Sweep { text: text(&swept, &message), exit: exit.get(), results }))
+}
+
+/// A scenario that is not valid under any seed.
+fn alone(done: Done) -> Sweep {
+    let report = RunReport::new("", vec![done.result.clone()]);
+    let text = terminal::render(&report, Detail::Normal, Paint::Plain, done.exit);
+    Sweep { results: vec![done.result], text, exit: done.exit }
+}
+
+fn message(found: &Diagnostic) -> String {
+    terminal::message(found, Paint::Plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_of_seeds_has_both_its_ends() {
+        for (text, first, last) in [("1..500", 1, 500), ("7..=9", 7, 9), ("20", 1, 20), ("3..3", 3, 3)] {
+            assert_eq!(text.parse(), Ok(Seeds { first, last }), "{text}");
+        }
+        for wrong in ["", "9..7", "a..b", "1..", "0", "1..1000000"] {
+            assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Why a request went where it went: the rules it met at every proxy, which of them lost and why, and the
+//! line that won.
+//!
+//! Nothing is guessed: winners are read from the proxies' records, and losers are tried again by the
+//! proxy's own functions on the configuration that it had then.
+//!
+//! - [`book`]: what a run keeps for it
+//! - [`asked`]: a request as rules look at it again
+//! - [`rule`]: one rule in words, and why it did not hold
+//! - [`candidates`]: the routes that a request met
+//! - [`words`]: who, when and where
+//! - [`request`](mod@request): all hops of a request
+//! - [`proxy`](mod@proxy): what a proxy knew at some moment
+
+pub mod asked;
+pub mod book;
+pub mod candidates;
+pub mod proxy;
+pub mod request;
+pub mod rule;
+pub mod words;
+
+pub use book::{Book, History, Scribe};

@@ -1,0 +1,92 @@
+//! What a proxy knew at some moment: configuration versions, listeners, routes, clusters and endpoints.
+
+use std::collections::BTreeMap;
+
+use wavetank_platform::Instant;
+use wavetank_proxy::snapshot::Snapshot;
+
+use super::candidates::action;
+use super::rule::in_words;
+use super::words::{self, Words};
+use crate::observe::{Observation, ObservationLog, Party};
+
+/// What the proxy of `party` (with node id `node`) had in force at `at`.
+pub fn proxy(node: &str, party: &Party, at: Instant, log: &ObservationLog, words: &Words<'_>) -> String {
+    let mut out = format!(" {party}  {}\n", words.when(at));
+    let Some((since, snapshot)) = words.book.known_at(node, at) else {
+        out.push_str("   it had not started\n");
+        return out;
+    };
+    out.push_str(&format!("   config version {} in force since {}\n", snapshot.version, words.when(*since)));
+    exchanges(&mut out, party, at, log, words);
+    listeners(&mut out, snapshot, words);
+    routes(&mut out, snapshot, words);
+    clusters(&mut out, snapshot, words);
+    out
+}
+
+/// The last version of each kind that was sent to the proxy, and what it answered.
+fn exchanges(out: &mut String, party: &Party, at: Instant, log: &ObservationLog, words: &Words<'_>) {
+    let mut last: BTreeMap<&str, String> = BTreeMap::new();
+    for entry in log.entries().iter().take_while(|entry| entry.at() <= at) {
+        match entry {
+            Observation::Push(push) if push.proxy == *party => {
+                last.insert(&push.kind, format!("{} sent {}, not answered", push.version, words.when(push.at)));
+            }
+            Observation::Ack(ack) if ack.proxy == *party => {
+                let answer = match &ack.refused {
+                    None => format!("{} accepted {}", ack.version, words.when(ack.at)),
+                    Some(why) => format!("{} refused {}: {why}", ack.version, words.when(ack.at)),
+                };
+                last.insert(&ack.kind, answer);
+            }
+            _ => {}
+        }
+    }
+    for (kind, text) in last {
+        out.push_str(&format!("   {kind}  {text}\n"));
+    }
+}
+
+fn listeners(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
+    out.push_str(" listeners\n");
+    for (name, listener) in &snapshot.listeners {
+        let place = words.place(listener.provenance.as_ref());
+        let line = format!("   {name}  {}  {} filter chains  {place}", listener.address, listener.filter_chains.len());
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn routes(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
+    out.push_str(" routes\n");
+    for (name, config) in &snapshot.routes {
+        out.push_str(&format!("   {name}\n"));
+        for host in config.virtual_hosts() {
+            let line = format!("     {}  {}", host.name, words.place(host.provenance.as_ref()));
+            out.push_str(line.trim_end());
+            out.push('\n');
+            for (at, route) in host.routes().iter().enumerate() {
+                let place = words.place(route.provenance.as_ref());
+                let line =
+                    format!("       {}. {} → {}  {place}", at + 1, in_words(&route.matches), action(&route.action));
+                out.push_str(line.trim_end());
+                out.push('\n');
+            }
+        }
+    }
+}
+
+fn clusters(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
+    out.push_str(" clusters\n");
+    for (name, cluster) in &snapshot.clusters {
+        let line =
+            format!("   {name}  {}  {}", words::choice(snapshot, cluster), words.place(cluster.provenance.as_ref()));
+        out.push_str(line.trim_end());
+        out.push('\n');
+        for endpoint in words::assignment(snapshot, cluster).map(|own| own.endpoints()).unwrap_or_default() {
+            let health = if endpoint.healthy { "" } else { "  unhealthy" };
+            out.push_str(&format!("     {}{health}\n", words.endpoint(endpoint.address)));
+        }
+    }
+}

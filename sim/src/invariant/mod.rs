@@ -1,0 +1,62 @@
+//! What must hold of every run, whatever its scenario asks: each in its own file, judged on the log and the
+//! proxies' records alone.
+//!
+//! An invariant that is broken is a fault of ours or of the engine, never of the user's configuration; it
+//! fails the run and is named in the report. None of them is statistical, and none says anything of what the
+//! records do not show.
+//!
+//! - [`lost`]: no request is lost that was acknowledged
+//! - [`once`]: a request is answered once
+//! - [`retried`]: nothing is retried that must not be
+//! - [`limits`]: circuit breakers hold
+//! - [`plaintext`]: no plaintext where mTLS is promised
+//! - [`converged`]: a proxy that lives takes what it is sent
+//! - [`left`](mod@left): nothing is left open
+
+mod converged;
+mod left;
+mod limits;
+mod lost;
+mod once;
+mod plaintext;
+mod retried;
+
+#[cfg(test)]
+mod tests;
+
+use crate::explain::Book;
+use crate::observe::ObservationLog;
+
+/// An invariant that a run broke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Its name: `answered once`.
+    pub name: &'static str,
+    /// How it was broken the first time.
+    pub how: String,
+    /// How often it was.
+    pub times: usize,
+}
+
+/// What one invariant finds: a sentence for each time it was broken.
+type Found = Vec<String>;
+type Invariant = (&'static str, fn(&ObservationLog, &Book) -> Found);
+
+const ALL: [Invariant; 7] = [
+    ("no acknowledged request is lost", lost::broken),
+    ("a request is answered once", once::broken),
+    ("nothing is retried that must not be", retried::broken),
+    ("limits are never exceeded", limits::broken),
+    ("no plaintext where mTLS is promised", plaintext::broken),
+    ("configuration converges", converged::broken),
+    ("nothing is left open", left::broken),
+];
+
+/// The invariants that a run broke.
+pub fn broken(log: &ObservationLog, book: &Book) -> Vec<Broken> {
+    let judge = |(name, find): &Invariant| {
+        let found = find(log, book);
+        Some(Broken { name, how: found.first()?.clone(), times: found.len() })
+    };
+    ALL.iter().filter_map(judge).collect()
+}

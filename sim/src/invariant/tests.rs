@@ -1,0 +1,141 @@
+//! A real run breaks no invariant; the same run with one thing doctored breaks the one that is about it.
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use wavetank_proxy::record::{Direction, Record, TlsState};
+
+use super::broken;
+use crate::explain::Book;
+use crate::observe::{Ack, Decision, Observation, ObservationLog, Push};
+use crate::scenario::load;
+use crate::target::{RunOutcome, tank};
+
+static RUN: LazyLock<RunOutcome> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ch07-traffic/decision-table.yaml");
+    tank::run(&load(&path).unwrap(), 1).unwrap()
+});
+
+/// The invariants that break when the run is doctored so.
+fn doctored(doctor: impl FnOnce(&mut Vec<Observation>, &mut Book)) -> Vec<&'static str> {
+    let (mut entries, mut book) = (RUN.log.entries().to_vec(), RUN.book.clone());
+    doctor(&mut entries, &mut book);
+    let log = ObservationLog::new(RUN.log.start(), entries);
+    broken(&log, &book).into_iter().map(|own| own.name).collect()
+}
+
+/// The first record of a sidecar on its way out that was answered by a pod.
+fn outbound(book: &mut Book) -> &mut Record {
+    book.records
+        .iter_mut()
+        .find(|own| own.direction == Direction::Outbound && own.attempts.len() == 1 && own.node.starts_with("sidecar"))
+        .unwrap()
+}
+
+#[test]
+fn a_real_run_breaks_nothing() {
+    assert_eq!(doctored(|_, _| ()), Vec::<&str>::new());
+}
+
+#[test]
+fn an_acknowledged_request_without_its_other_end_is_lost() {
+    let names = doctored(|_, book| {
+        let request = outbound(book).request_id.clone();
+        book.records.retain(|own| own.direction != Direction::Inbound || own.request_id != request);
+    });
+    assert_eq!(names, ["no acknowledged request is lost"]);
+}
+
+#[test]
+fn a_request_that_arrives_twice_is_found() {
+    let names = doctored(|_, book| {
+        let twice = book.records.iter().find(|own| own.direction == Direction::Inbound).unwrap().clone();
+        book.records.push(twice);
+    });
+    assert_eq!(names, ["a request is answered once"]);
+    let names = doctored(|entries, _| {
+        let twice = entries.iter().find(|own| matches!(own, Observation::Call(_))).unwrap().clone();
+        entries.push(twice);
+    });
+    assert_eq!(names, ["a request is answered once"]);
+}
+
+#[test]
+fn a_retry_after_a_good_answer_is_found() {
+    let names = doctored(|_, book| {
+        let record = outbound(book);
+        let again = record.attempts[0].clone();
+        record.attempts.push(again);
+    });
+    assert_eq!(names, ["nothing is retried that must not be"]);
+}
+
+#[test]
+fn a_breaker_that_lets_too_many_through_is_found() {
+    let names = doctored(|_, book| {
+        let record = outbound(book);
+        let (node, cluster) = (record.node.to_string(), record.attempts[0].cluster.clone());
+        let crowd = vec![record.attempts[0].clone(); 9];
+        // Nothing but the crowd: a record of its own that nobody retried.
+        let own =
+            crowd.into_iter().map(|attempt| Record { request_id: None, attempts: vec![attempt], ..record.clone() });
+        let own: Vec<Record> = own.collect();
+        book.records.extend(own);
+        for (_, snapshot) in book.histories.get_mut(&node).unwrap() {
+            let changed = Arc::make_mut(snapshot);
+            if let Some(cluster) = changed.clusters.get_mut(&cluster) {
+                let breakers = &mut Arc::make_mut(cluster).breakers;
+                (breakers.requests_max, breakers.pending_requests_max) = (3, 2);
+            }
+        }
+    });
+    assert_eq!(names, ["limits are never exceeded"]);
+}
+
+#[test]
+fn plaintext_to_an_endpoint_with_tls_is_found() {
+    let names = doctored(|_, book| {
+        outbound(book).attempts[0].upstream.as_mut().unwrap().tls = TlsState::Plaintext;
+    });
+    assert_eq!(names, ["no plaintext where mTLS is promised"]);
+}
+
+#[test]
+fn a_push_that_is_refused_or_never_answered_is_found() {
+    let proxy = RUN.log.entries().iter().find_map(|own| match own {
+        Observation::Ack(ack) => Some(ack.proxy.clone()),
+        _ => None,
+    });
+    let proxy = proxy.unwrap();
+    let end = RUN.log.start() + Duration::from_secs(60);
+    let push = Push { at: end, proxy: proxy.clone(), kind: "cds".into(), version: "x".into() };
+    let refused =
+        Ack { at: end, proxy: proxy.clone(), kind: "cds".into(), version: "x".into(), refused: Some("no".into()) };
+    let later = Ack { at: end + Duration::from_secs(40), kind: "rds".into(), refused: None, ..refused.clone() };
+    assert_eq!(doctored(|entries, _| entries.push(Observation::Push(push.clone()))), Vec::<&str>::new());
+    let names = doctored(|entries, _| entries.extend([Observation::Push(push), Observation::Ack(later)]));
+    assert_eq!(names, ["configuration converges"]);
+    assert_eq!(doctored(|entries, _| entries.push(Observation::Ack(refused))), ["configuration converges"]);
+}
+
+#[test]
+fn a_record_that_never_closed_is_found() {
+    let names = doctored(|entries, _| {
+        let call = entries.iter().find_map(|own| match own {
+            Observation::Call(call) if &*call.destination.name == "ingress" => Some(call.clone()),
+            _ => None,
+        });
+        let call = call.unwrap();
+        // What the log has of a call that no record is found for.
+        for entry in entries.iter_mut() {
+            if let Observation::Hop(hop) = entry
+                && hop.request == call.request
+                && hop.source == call.source
+            {
+                hop.decision = Decision::default();
+            }
+        }
+    });
+    assert_eq!(names, ["nothing is left open"]);
+}

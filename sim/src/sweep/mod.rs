@@ -1,0 +1,14 @@
+//! One scenario under many seeds: splits judged on all decisions together, and failing seeds grouped by what
+//! failed.
+//!
+//! - [`pooled`]: splits over all seeds
+//! - [`cause`]: seeds that failed alike
+//! - [`text`](mod@text): a sweep as text
+
+pub mod cause;
+pub mod pooled;
+pub mod text;
+
+pub use cause::{Cause, causes};
+pub use pooled::Pool;
+pub use text::text;

@@ -1,0 +1,282 @@
+//! Faults happen: each begins and ends at its time, and counts what it touches.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wavetank_control::diagnostic::{Code, Diagnostic, Span};
+use wavetank_platform::Instant;
+use wavetank_reports::FaultResult;
+
+use super::outcome::RunError;
+use super::stage::Stage;
+use crate::engine::{FaultCounter, PodId};
+use crate::fault::{Fault, FaultKind, FaultOutcome, Link, LinkBook};
+use crate::observe::Selector;
+use crate::scenario::Scenario;
+use crate::world::app::Condition;
+use crate::world::cast::{Cast, Role};
+use crate::world::kubelet::Roster;
+
+/// Something that the world does not have.
+const NOBODY: Code = Code(500);
+
+/// The faults of a run.
+#[derive(Clone)]
+pub(super) struct Faults {
+    stage: Stage,
+    links: Arc<Mutex<LinkBook>>,
+    each: Arc<Vec<Running>>,
+    start: Instant,
+}
+
+/// One fault of a run.
+struct Running {
+    number: usize,
+    fault: Fault,
+    /// Fresh pods by the number of the pod whose place they take.
+    fresh: Vec<(usize, usize)>,
+    /// Connections and requests touched.
+    touched: Arc<AtomicU64>,
+    /// Packets touched, by pods without power.
+    counters: Mutex<Vec<FaultCounter>>,
+    /// When it ended.
+    ended: Mutex<Option<Instant>>,
+    failed: Mutex<Option<RunError>>,
+}
+
+/// What is done to a pod.
+#[derive(Clone, Copy)]
+enum Deed {
+    KillUntil(Instant),
+    PowerOff,
+    PowerOn,
+    Delete,
+}
+
+/// Adds to `cast` the fresh pods that the scenario's deletions ask for, and returns them by fault: the pod
+/// that is deleted, and the one that takes its place.
+///
+/// Errs when a fault names nobody, or what it cannot break.
+pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(usize, usize)>>, RunError> {
+    let mut fresh = Vec::new();
+    for fault in &scenario.faults {
+        let wrong = |why: String| {
+            let place = &fault.asked_at;
+            let end_column = place.column.saturating_add(u32::try_from(fault.width).unwrap_or(u32::MAX));
+            let span = Span { end_column, ..Span::at(place.file.as_str(), place.line, place.column) };
+            RunError::Manifests(vec![Diagnostic::error(NOBODY, &span, format!("{}: {why}", fault.kind.name()))])
+        };
+        let (kind, on) = (&fault.kind, fault.kind.on());
+        if let FaultKind::Partition(link) | FaultKind::Link(link, _) = kind {
+            for end in [&link.a, &link.b] {
+                let outside = cast.outside().any(|(name, _)| end.name() == Some(name));
+                if Stage::pods(cast, end).is_empty() && !outside {
+                    return Err(wrong(format!("`{end}` is nobody here")));
+                }
+            }
+            fresh.push(Vec::new());
+            continue;
+        }
+        let (FaultKind::Kill(at)
+        | FaultKind::PowerOff(at)
+        | FaultKind::Delete(at)
+        | FaultKind::Slow(at, _)
+        | FaultKind::Fail { at, .. }) = kind
+        else {
+            continue;
+        };
+        let pods = Stage::pods(cast, at);
+        if pods.is_empty() {
+            return Err(wrong(format!("`{on}` is nobody here")));
+        }
+        let is_app = |index: &usize| matches!(cast.pods[*index].role, Role::App { .. });
+        if matches!(kind, FaultKind::Slow(..) | FaultKind::Fail { .. }) && !pods.iter().all(is_app) {
+            return Err(wrong(format!("`{on}` has no app that could do it")));
+        }
+        if matches!(kind, FaultKind::Delete(_)) && pods.iter().any(|index| cast.pods[*index].role == Role::ControlPlane)
+        {
+            return Err(wrong("the control plane's pod is not deleted; `power_off` and `kill` break it".to_owned()));
+        }
+        let deletes = matches!(kind, FaultKind::Delete(_));
+        let deleted = if deletes { pods } else { Vec::new() };
+        fresh.push(deleted.into_iter().map(|index| (index, cast.add_reserve(index))).collect());
+    }
+    Ok(fresh)
+}
+
+impl Faults {
+    /// Sets off the scenario's faults, counted from `start`.
+    pub(super) fn set_off(
+        scenario: &Scenario,
+        fresh: Vec<Vec<(usize, usize)>>,
+        stage: &Stage,
+        links: LinkBook,
+        start: Instant,
+    ) -> Self {
+        let each = scenario.faults.iter().zip(fresh).enumerate().map(|(number, (fault, fresh))| Running {
+            number,
+            fault: fault.clone(),
+            fresh,
+            touched: Arc::default(),
+            counters: Mutex::default(),
+            ended: Mutex::default(),
+            failed: Mutex::default(),
+        });
+        let each = Arc::new(each.collect::<Vec<_>>());
+        let faults = Self { stage: stage.clone(), links: Arc::new(Mutex::new(links)), each, start };
+        for number in 0..faults.each.len() {
+            let (own, keeper) = (faults.clone(), stage.roster.outside(0));
+            // Someone outside the mesh keeps the schedule: no fault reaches them.
+            stage.tank.app_platform(keeper).spawn.go(async move {
+                let running = &own.each[number];
+                if let Err(error) = own.happen(running).await {
+                    *running.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                }
+            });
+        }
+        faults
+    }
+
+    /// What became of each fault, in the order of the scenario. One that has not ended ends now.
+    ///
+    /// Errs when one could not be mended, which is a fault of ours.
+    pub(super) fn outcomes(&self) -> Result<Vec<FaultOutcome>, RunError> {
+        let now = self.stage.tank.now();
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let outcome = |running: &Running| {
+            if let Some(error) = running.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(error);
+            }
+            let fault = running.fault.clone();
+            let packets: u64 = lock(&running.counters).iter().map(FaultCounter::touched).sum();
+            let links = lock(&self.links).touched(running.number);
+            let ended = lock(&running.ended).unwrap_or(now) - self.start;
+            let result = FaultResult {
+                kind: fault.kind.name().to_owned(),
+                on: fault.kind.on(),
+                from_ms: millis(fault.at),
+                to_ms: millis(ended.max(fault.at)),
+                touched: running.touched.load(Ordering::Relaxed) + packets + links,
+            };
+            Ok(FaultOutcome { result, fault })
+        };
+        self.each.iter().map(outcome).collect()
+    }
+
+    /// The life of one fault.
+    async fn happen(&self, running: &Running) -> Result<(), RunError> {
+        let (clock, fault) = (self.stage.tank.clock(), &running.fault);
+        let begin = self.start + fault.at;
+        clock.sleep_until(begin).await;
+        let end = async {
+            match fault.duration {
+                Some(duration) => clock.sleep_until(begin + duration).await,
+                None => std::future::pending().await,
+            }
+            *lock(&running.ended) = Some(clock.now());
+        };
+        match &fault.kind {
+            FaultKind::Partition(link) => {
+                lock(&self.links).cut(&self.stage.tank, running.number, &self.ways(link));
+                end.await;
+                lock(&self.links).mend(&self.stage.tank, running.number);
+            }
+            FaultKind::Link(link, change) => {
+                lock(&self.links).change(&self.stage.tank, running.number, &self.ways(link), *change);
+                end.await;
+                lock(&self.links).mend(&self.stage.tank, running.number);
+            }
+            FaultKind::Slow(at, by) => self.under(running, at, Condition::Slow(*by), end).await,
+            FaultKind::Fail { at, status, percent } => {
+                let condition = Condition::Fail { status: *status, percent: *percent };
+                self.under(running, at, condition, end).await;
+            }
+            FaultKind::Kill(at) => {
+                let until = begin + fault.duration.unwrap_or(self.stage.kubelet.delays().restart);
+                self.each(running, at, Deed::KillUntil(until)).await?;
+                *lock(&running.ended) = Some(until);
+            }
+            FaultKind::PowerOff(at) => {
+                self.each(running, at, Deed::PowerOff).await?;
+                end.await;
+                self.each(running, at, Deed::PowerOn).await?;
+            }
+            FaultKind::Delete(at) => {
+                self.each(running, at, Deed::Delete).await?;
+                *lock(&running.ended) = Some(clock.now());
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something to each pod of a name, to all at the same time.
+    async fn each(&self, running: &Running, at: &Selector, deed: Deed) -> Result<(), RunError> {
+        let pods = Stage::pods(&self.stage.cast, at).into_iter();
+        let each: Vec<_> = pods.map(|index| self.does(running, index, deed)).collect();
+        futures_util::future::try_join_all(each).await.map(|_| ())
+    }
+
+    async fn does(&self, running: &Running, index: usize, deed: Deed) -> Result<(), RunError> {
+        match deed {
+            Deed::KillUntil(until) => {
+                running.touched.fetch_add(self.stage.kill(index).await, Ordering::Relaxed);
+                self.stage.tank.clock().sleep_until(until).await;
+                self.stage.restart(index).await
+            }
+            Deed::PowerOff => {
+                let counter = self.stage.power_off(index).await;
+                lock(&running.counters).push(counter);
+                Ok(())
+            }
+            Deed::PowerOn => self.stage.power_on(index).await,
+            Deed::Delete => {
+                let Some((_, fresh)) = running.fresh.iter().find(|(old, _)| *old == index) else { return Ok(()) };
+                let (touched, started) = tokio::join!(biased; self.stage.delete(index), self.stage.start_fresh(*fresh));
+                running.touched.fetch_add(touched, Ordering::Relaxed);
+                started
+            }
+        }
+    }
+
+    /// Programs run under a condition until `end`.
+    async fn under(&self, running: &Running, at: &Selector, condition: Condition, end: impl Future<Output = ()>) {
+        let entropy = self.stage.tank.entropy().fork("fault").fork(&format!("{}", running.number + 1));
+        let pods = Stage::pods(&self.stage.cast, at);
+        for index in &pods {
+            let random = entropy.stream_named(&self.stage.cast.pod(*index).name);
+            let conditions = self.stage.kubelet.conditions(*index);
+            conditions.add(running.number, condition, random, running.touched.clone());
+        }
+        end.await;
+        for index in pods {
+            self.stage.kubelet.conditions(index).remove(running.number);
+        }
+    }
+
+    /// The directions that a link stands for.
+    fn ways(&self, link: &Link) -> Vec<(PodId, PodId)> {
+        ways(&self.stage.cast, &self.stage.roster, link)
+    }
+}
+
+/// The directions that a link stands for, those within a pod left out.
+pub(super) fn ways(cast: &Cast, roster: &Roster, link: &Link) -> Vec<(PodId, PodId)> {
+    let ends = [&link.a, &link.b].map(|end| Stage::places(cast, roster, end));
+    let mut ways = Vec::new();
+    for a in &ends[0] {
+        for b in ends[1].iter().filter(|b| *b != a) {
+            ways.push((*a, *b));
+            if link.both {
+                ways.push((*b, *a));
+            }
+        }
+    }
+    ways.sort_unstable();
+    ways.dedup();
+    ways
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

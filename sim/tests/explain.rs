@@ -1,0 +1,64 @@
+//! Explanations as people read them, of real runs. Goldens: a change here is a change of what users see.
+
+use std::path::Path;
+use std::time::Duration;
+
+use wavetank::explain::words::Words;
+use wavetank::explain::{proxy, request};
+use wavetank::scenario::{Scenario, load};
+use wavetank::target::{RunOutcome, tank};
+
+fn scenario(name: &str) -> Scenario {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name);
+    let mut scenario = load(&path).expect("a scenario of this repository");
+    // The same text wherever the repository lies.
+    scenario.file = name.to_owned();
+    scenario
+}
+
+fn explained(scenario: &Scenario, ran: &RunOutcome, traffic: &str) -> String {
+    let words = Words { scenario, book: &ran.book, start: ran.log.start() };
+    let call = ran.log.calls().find(|call| *call.traffic == *traffic).expect("a call");
+    request::request("r1", call, &words)
+}
+
+#[test]
+fn a_request_is_explained_hop_by_hop() {
+    let scenario = scenario("ch07-traffic/decision-table.yaml");
+    let ran = tank::run(&scenario, 1).expect("a run");
+    // A browser's page through the gateway: two routes are tried before the one that takes it.
+    insta::assert_snapshot!("page_of_a_browser", explained(&scenario, &ran, "routes/3.1"));
+    // A weighted route, met by a sidecar.
+    insta::assert_snapshot!("weighted_route", explained(&scenario, &ran, "routes/4.1"));
+}
+
+#[test]
+fn a_request_that_no_route_takes_says_why_each_lost() {
+    let scenario = scenario("ch07-traffic/decision-table-without-app.yaml");
+    let ran = tank::run(&scenario, 1).expect("a run");
+    insta::assert_snapshot!("no_route", explained(&scenario, &ran, "routes/3.1"));
+}
+
+#[test]
+fn what_a_proxy_knew_is_listed() {
+    let scenario = scenario("ch07-traffic/decision-table-without-app.yaml");
+    let ran = tank::run(&scenario, 1).expect("a run");
+    let words = Words { scenario: &scenario, book: &ran.book, start: ran.log.start() };
+    let (node, party) = ran
+        .book
+        .histories
+        .keys()
+        .find_map(|node| {
+            let ip = node.split('~').nth(1)?.parse().ok()?;
+            Some((node, ran.book.parties.get(&ip).filter(|party| &*party.name == "sleep")?))
+        })
+        .expect("the caller's proxy");
+    let at = ran.log.start() + Duration::from_secs(1);
+    let known = proxy::proxy(node, party, at, &ran.log, &words);
+    // Versions and times of pushes are the control plane's matter, not the explanation's.
+    let lines = known.lines().map(|line| match line.split_once(" accepted ") {
+        Some((kind, _)) => format!("{} … accepted …", &kind[..6]),
+        None => line.to_owned(),
+    });
+    insta::assert_snapshot!("known_to_a_proxy", lines.collect::<Vec<_>>().join("\n"));
+}

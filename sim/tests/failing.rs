@@ -1,0 +1,36 @@
+//! Scenarios that must fail do, and their messages name the cause.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Exit code and what the output says, of a scenario in `scenarios/failing`.
+const ROWS: [(&str, i32, &[&str]); 6] = [
+    (
+        "fault-without-traffic",
+        1,
+        &["error[MS0301]: fault `slow` on `service-go` touched nothing", "fault-without-traffic.yaml:6:23"],
+    ),
+    ("killed-without-retries", 1, &["error[MS1002]: status 200 on `service-node -> service-go`", "503 × 6"]),
+    ("late-config", 1, &["error[MS1013]: the proxies of `service-node`", "late-config.yaml:14:32"]),
+    ("nobody", 3, &["error[MS0500]: kill: `service-golang` is nobody here", "nobody.yaml:6:14"]),
+    ("rollout-not-aborted", 1, &["error[MS1014]: the steps were not aborted", "rollout-not-aborted.yaml:15:6"]),
+    ("split-off", 1, &["error[MS1001]: traffic split on `service-node -> service-go`", "go-70-30.yaml:28:19"]),
+];
+
+#[test]
+fn every_failing_scenario_fails_for_its_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/failing");
+    let files =
+        std::fs::read_dir(&folder).expect("the folder").filter_map(|file| file.ok()?.file_name().into_string().ok());
+    assert_eq!(files.filter(|name| name.ends_with(".yaml")).count(), ROWS.len());
+    for (name, code, texts) in ROWS {
+        let file = folder.join(format!("{name}.yaml"));
+        let run = Command::new(env!("CARGO_BIN_EXE_wavetank")).arg("run").arg(&file).env("NO_COLOR", "1").output();
+        let run = run.expect("the command runs");
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert_eq!(run.status.code(), Some(code), "{name}: {said}");
+        for text in texts {
+            assert!(said.contains(text), "{name} does not say {text:?}: {said}");
+        }
+    }
+}

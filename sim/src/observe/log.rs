@@ -3,7 +3,7 @@
 //! Equal runs have equal logs, line by line; the decisions hash is SHA-256 over those lines. A place is
 //! written with its file's name alone, so that the hash does not depend on where the tool was started.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,11 +181,14 @@ impl ObservationLog {
     /// SHA-256 over every entry's line, in lower-case hex.
     pub fn decisions_hash(&self) -> String {
         let mut hash = Sha256::new();
-        hash.update(format!("start {}\n", Seconds(self.start.since_start())));
+        let mut line = format!("start {}\n", Seconds(self.start.since_start()));
         for entry in &self.entries {
-            hash.update(entry.to_string().as_bytes());
-            hash.update(b"\n");
+            hash.update(line.as_bytes());
+            line.clear();
+            // Writing to a string cannot fail.
+            let _ = writeln!(line, "{entry}");
         }
+        hash.update(line.as_bytes());
         hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

@@ -57,6 +57,10 @@ impl Selector {
     }
 
     fn names(&self, name: &str, namespace: &str) -> bool {
+        // Most hops are another's, and splitting the name for each costs more than the rest of judging.
+        if self.name.as_deref().is_some_and(|written| !written.starts_with(name)) {
+            return false;
+        }
         let Some((own, own_namespace)) = self.name_and_namespace() else { return true };
         match namespace {
             "" => self.name.as_deref() == Some(name),

@@ -99,6 +99,8 @@ pub struct Diagnostic {
     pub snippet: Option<Snippet>,
     /// Why, and where else to look.
     pub related: Vec<Note>,
+    /// Commands that tell more; `None` where there are none.
+    pub see: Option<String>,
     /// A command that shows it again; `None` for messages about a file.
     pub again: Option<String>,
 }
@@ -114,6 +116,7 @@ impl Diagnostic {
             help: None,
             snippet: None,
             related: Vec::new(),
+            see: None,
             again: None,
         }
     }

@@ -113,6 +113,7 @@ fn failing() -> ScenarioResult {
         })
         .with_help("use the short or the full name");
     found.again = Some("wavetank run scenarios/canary.yaml --seed 1".to_owned());
+    found.see = Some("wavetank explain scenarios/canary.yaml r17 --seed 1   wavetank help MS1001".to_owned());
     failing.diagnostics.push(found);
     failing
 }

@@ -10,10 +10,35 @@ const ROWS: [(&str, i32, &[&str]); 6] = [
         1,
         &["error[MS0301]: fault `slow` on `service-go` touched nothing", "fault-without-traffic.yaml:6:23"],
     ),
-    ("killed-without-retries", 1, &["error[MS1002]: status 200 on `service-node -> service-go`", "503 × 6"]),
-    ("late-config", 1, &["error[MS1013]: the proxies of `service-node`", "late-config.yaml:14:32"]),
+    (
+        "killed-without-retries",
+        1,
+        &[
+            "error[MS1002]: status 200 on `service-node -> service-go`",
+            "503 × 6",
+            "note: all 6 ran under fault `kill` on `service-go@v2`",
+            "see:   wavetank explain",
+        ],
+    ),
+    (
+        "late-config",
+        1,
+        &[
+            "error[MS1013]: `service-node@v1#0` never took the configuration",
+            "late-config.yaml:14:32",
+            "note: meanwhile there was fault `partition` on `service-node@v1 <-> control-plane`",
+        ],
+    ),
     ("nobody", 3, &["error[MS0500]: kill: `service-golang` is nobody here", "nobody.yaml:6:14"]),
-    ("rollout-not-aborted", 1, &["error[MS1014]: the steps were not aborted", "rollout-not-aborted.yaml:15:6"]),
+    (
+        "rollout-not-aborted",
+        1,
+        &[
+            "error[MS1014]: the steps were not aborted",
+            "rollout-not-aborted.yaml:15:6",
+            "at most 5.9% were 5xx in any 5s (3 of 51); the abort waits for > 50%",
+        ],
+    ),
     ("split-off", 1, &["error[MS1001]: traffic split on `service-node -> service-go`", "go-70-30.yaml:28:19"]),
 ];
 

@@ -28,6 +28,9 @@ pub(super) fn render(out: &mut String, found: &Diagnostic, paint: Paint) {
     if let Some(help) = &found.help {
         remark(out, gutter, "help: ", help, paint);
     }
+    if let Some(see) = &found.see {
+        remark(out, gutter, "see:   ", see, paint);
+    }
     if let Some(again) = &found.again {
         remark(out, gutter, "again: ", again, paint);
     }

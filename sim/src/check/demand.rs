@@ -306,6 +306,15 @@ impl fmt::Display for Bound {
     }
 }
 
+/// A span of time as scenarios write it: `3s`, `1.25s`, `250ms`.
+pub fn span(duration: Duration) -> String {
+    if duration < Duration::from_secs(1) {
+        return millis(duration);
+    }
+    let text = format!("{:.3}", duration.as_secs_f64());
+    format!("{}s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// A duration as milliseconds with at most one decimal: `6.1ms`, `40ms`.
 pub fn millis(duration: Duration) -> String {
     let text = format!("{:.1}", duration.as_secs_f64() * 1000.0);

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Note, Snippet};
 
+use super::blame::Circumstances;
 use super::demand::{Check, Demand};
 use super::explain;
 use super::reason::is_default_route;
@@ -18,6 +19,8 @@ pub struct Judgement {
     pub result: CheckResult,
     /// An error when it failed or was inconclusive, a warning when it is weak.
     pub diagnostic: Option<Diagnostic>,
+    /// A request that shows why it failed: its place among the calls of the run, from 1.
+    pub example: Option<usize>,
 }
 
 /// What judging one check finds.
@@ -64,15 +67,24 @@ impl Finding<'_> {
 
 /// Judges `checks` on `log`; `alpha` is the probability that a proper run fails any of them.
 ///
-/// `sources` gives the text of the files that messages point into. The judgements are in the order of the
-/// checks.
-pub fn judge(checks: &[Check], log: &ObservationLog, alpha: f64, sources: &Sources) -> Vec<Judgement> {
+/// `around` is what else went on, and `sources` gives the text of the files that messages point into. The
+/// judgements are in the order of the checks.
+pub fn judge(
+    checks: &[Check],
+    log: &ObservationLog,
+    around: &Circumstances<'_>,
+    alpha: f64,
+    sources: &Sources,
+) -> Vec<Judgement> {
     let share = share_of_budget(checks, alpha);
     let mut told: Vec<Told> = Vec::new();
     let judge_one = |check| {
         let finding = find(check, log, share);
-        let diagnostic = diagnose(check, &finding, log, sources).map(|found| tell_once(check, found, &mut told));
-        Judgement { diagnostic, result: result(check, finding) }
+        let diagnostic = diagnose(check, &finding, log, around, sources);
+        let diagnostic = diagnostic.map(|found| tell_once(check, found, &mut told));
+        let example = finding.evidence.first().filter(|_| finding.verdict.is_failure());
+        let example = example.and_then(|hop| log.calls().position(|call| call.request == hop.request));
+        Judgement { diagnostic, example: example.map(|at| at + 1), result: result(check, finding) }
     };
     checks.iter().map(judge_one).collect()
 }
@@ -158,7 +170,13 @@ fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
     }
 }
 
-fn diagnose(check: &Check, finding: &Finding<'_>, log: &ObservationLog, sources: &Sources) -> Option<Diagnostic> {
+fn diagnose(
+    check: &Check,
+    finding: &Finding<'_>,
+    log: &ObservationLog,
+    around: &Circumstances<'_>,
+    sources: &Sources,
+) -> Option<Diagnostic> {
     let place = check.asked_at.clone();
     let snippet = |label: &str| Snippet::of(sources.text(&place.file)?, &place, Some(check.width), label);
     if let Some((message, help)) = &finding.weak {
@@ -176,6 +194,9 @@ fn diagnose(check: &Check, finding: &Finding<'_>, log: &ObservationLog, sources:
     } else {
         explain::notes(&finding.evidence, sources)
     };
+    if finding.verdict == CheckVerdict::Fail {
+        found.related.extend(around.notes(&check.demand, &check.scope, &finding.evidence, log, sources));
+    }
     found.help = explain::help(&finding.evidence);
     if let Some(remark) = default_route_remark(check, finding, sources) {
         found.related.push(remark);
@@ -263,9 +284,13 @@ mod tests {
         check(Demand::Split(vec![arm("v1", 70.0), arm("v2", 30.0)]))
     }
 
+    fn judge_one(check: &Check, log: &ObservationLog) -> Judgement {
+        judge(std::slice::from_ref(check), log, &Circumstances::default(), 1e-6, &sources()).remove(0)
+    }
+
     /// What the terminal shows of these checks on this log.
     fn shown(checks: &[Check], log: &ObservationLog) -> String {
-        let judged = judge(checks, log, 1e-6, &sources());
+        let judged = judge(checks, log, &Circumstances::default(), 1e-6, &sources());
         let results: Vec<CheckResult> = judged.iter().map(|own| own.result.clone()).collect();
         let scenario = ScenarioResult {
             file: "scenario.yaml".to_owned(),
@@ -341,7 +366,7 @@ mod tests {
         let never = |pattern| check(Demand::Never(pattern));
         let nobody = Pattern::default();
         let judged = |check: Check, log: &ObservationLog| {
-            let found = judge(&[check], log, 1e-6, &sources()).remove(0).result;
+            let found = judge_one(&check, log).result;
             (found.verdict, found.observed, found.power)
         };
         let leak = Some("a 0.23% leak would show".to_owned());
@@ -363,7 +388,7 @@ mod tests {
 
     #[test]
     fn the_sentence_of_a_result_names_its_edge() {
-        let found = judge(&[canary()], &log(hops_to(&[("v1", 1003), ("v2", 997)])), 1e-6, &sources()).remove(0);
+        let found = judge_one(&canary(), &log(hops_to(&[("v1", 1003), ("v2", 997)])));
         assert!(found.result.message.starts_with("traffic split on `service-node -> service-go` is 50.15/49.85"));
     }
 
@@ -371,7 +396,9 @@ mod tests {
     fn the_budget_is_shared_by_the_statistical_tests() {
         // 1298 of 2000 is the edge of the region for one test; for two it lies inside.
         let hops = hops_to(&[("v1", 1297), ("v2", 703)]);
-        let verdict = |checks: &[Check]| judge(checks, &log(hops.clone()), 1e-6, &sources())[0].result.verdict;
+        let verdict = |checks: &[Check]| {
+            judge(checks, &log(hops.clone()), &Circumstances::default(), 1e-6, &sources())[0].result.verdict
+        };
         assert_eq!(verdict(&[canary()]), CheckVerdict::Fail);
         assert_eq!(verdict(&[canary(), canary(), canary(), canary()]), CheckVerdict::Pass);
     }
@@ -381,9 +408,7 @@ mod tests {
         let seconds = std::time::Duration::from_secs;
         let mut check = check(Demand::Status("200".parse().unwrap(), "all".parse().unwrap()));
         check.scope.between = Some((seconds(1), seconds(2)));
-        let verdict = |check: &Check| {
-            judge(std::slice::from_ref(check), &log(vec![hop("v1")]), 1e-6, &sources())[0].result.verdict
-        };
+        let verdict = |check: &Check| judge_one(check, &log(vec![hop("v1")])).result.verdict;
         assert_eq!(verdict(&check), CheckVerdict::Pass);
         check.scope.between = Some((seconds(0), seconds(1)));
         assert_eq!(verdict(&check), CheckVerdict::Inconclusive);

@@ -14,10 +14,12 @@
 //! - [`faults`](mod@faults): faults that touched nothing
 //! - [`binomial`]: the statistics
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
+//! - [`blame`]: what else went on while it failed
 //! - [`sources`]: the text of the files that messages point into
 
 pub mod amount;
 pub mod binomial;
+pub mod blame;
 pub mod demand;
 mod exact;
 pub mod explain;
@@ -34,6 +36,7 @@ pub mod window;
 mod sample;
 
 pub use amount::{Amount, Quantity};
+pub use blame::Circumstances;
 pub use demand::{Arm, BodyMode, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
 pub use faults::missed_faults;
 pub use judge::{Judgement, judge, pooled_split};

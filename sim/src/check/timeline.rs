@@ -1,45 +1,62 @@
 //! Checks of what happens over time: configuration that arrives, steps that are aborted, requests on their
 //! way at once, bodies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_reports::CheckVerdict;
 
 use super::amount::Amount;
-use super::demand::{BodyMode, Scope, millis};
+use super::demand::{BodyMode, Scope, span};
 use super::judge::Finding;
 use super::window::in_sync_at;
-use crate::observe::{Hop, Mark, ObservationLog, Selector};
+use crate::observe::{Hop, Mark, ObservationLog, Party, Selector};
 
 /// The proxies of `of` have the newest configuration within `within` of the window's start.
 pub(super) fn in_sync<'a>(of: &Selector, within: Duration, scope: &Scope, log: &ObservationLog) -> Finding<'a> {
-    let summary = format!("config {of} in sync within {}", millis(within));
+    let summary = format!("config {of} in sync within {}", span(within));
     if !log.syncs().any(|sync| of.selects_party(&sync.proxy)) {
         return Finding::inconclusive(summary, format!("`{of}` has no proxy"));
     }
     let from = scope.window(log).map_or(Duration::ZERO, |window| window.from);
     let took = in_sync_at(log, of, from).map(|at| at.saturating_sub(from));
-    let observed = took.map_or_else(|| "never".to_owned(), |took| format!("after {}", millis(took)));
+    let observed = took.map_or_else(|| "never".to_owned(), |took| format!("after {}", span(took)));
     let finding = Finding {
-        expected: format!("within {}", millis(within)),
+        expected: format!("within {}", span(within)),
         observed: observed.clone(),
-        allowed: format!("0–{}", millis(within)),
+        allowed: format!("0–{}", span(within)),
         ..Finding::pass(format!("{summary}: {observed}"))
     };
     if took.is_some_and(|took| took <= within) {
         return finding;
     }
-    let message = format!("the proxies of `{of}` took the configuration {observed}, not within {}", millis(within));
+    let message = match took {
+        Some(took) => {
+            format!("the proxies of `{of}` took the configuration after {}, not within {}", span(took), span(within))
+        }
+        None => format!("{} never took the configuration, and was to within {}", behind(of, log), span(within)),
+    };
     Finding { verdict: CheckVerdict::Fail, label: format!("in sync {observed}"), message, ..finding }
+}
+
+/// The proxies of `of` that do not have the newest configuration at the end.
+fn behind(of: &Selector, log: &ObservationLog) -> String {
+    let mut standing: BTreeMap<&Party, bool> = BTreeMap::new();
+    for sync in log.syncs().filter(|sync| of.selects_party(&sync.proxy)) {
+        standing.insert(&sync.proxy, sync.in_sync);
+    }
+    let behind: Vec<String> =
+        standing.iter().filter(|(_, in_sync)| !**in_sync).map(|(proxy, _)| format!("`{proxy}`")).collect();
+    if behind.is_empty() { format!("`{of}`") } else { behind.join(", ") }
 }
 
 /// The steps were aborted, in this step and in this time.
 pub(super) fn aborted<'a>(step: Option<&Arc<str>>, within: Option<Duration>, log: &ObservationLog) -> Finding<'a> {
     let wanted = match (step, within) {
-        (Some(step), Some(within)) => format!("aborted in {step} within {}", millis(within)),
+        (Some(step), Some(within)) => format!("aborted in {step} within {}", span(within)),
         (Some(step), None) => format!("aborted in {step}"),
-        (None, Some(within)) => format!("aborted within {}", millis(within)),
+        (None, Some(within)) => format!("aborted within {}", span(within)),
         (None, None) => "aborted".to_owned(),
     };
     let mut begun = Duration::ZERO;
@@ -52,7 +69,7 @@ pub(super) fn aborted<'a>(step: Option<&Arc<str>>, within: Option<Duration>, log
         }
     }
     let observed = match &found {
-        Some((step, after)) => format!("aborted in {step} after {}", millis(*after)),
+        Some((step, after)) => format!("aborted in {step} after {}", span(*after)),
         None => "not aborted".to_owned(),
     };
     let right = found.is_some_and(|(own, after)| {

@@ -6,7 +6,7 @@ use wavetank_reports::terminal::{self, Detail, Paint};
 use wavetank_reports::{CheckResult, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::find::Filter;
-use crate::check::{self, Sources};
+use crate::check::{self, Circumstances, Sources};
 use crate::fault::FaultOutcome;
 use crate::invariant;
 use crate::observe::flow::flow;
@@ -52,7 +52,8 @@ pub(super) fn judged(
     }
     let mut checks: Vec<CheckResult> = Vec::new();
     let mut diagnostics: Vec<Diagnostic> = outcome.diagnostics.iter().map(|found| message(found, &sources)).collect();
-    let judgements = check::judge(&scenario.checks, &outcome.log, alpha, &sources);
+    let around = Circumstances { faults: &outcome.faults, abort: scenario.abort.as_ref() };
+    let judgements = check::judge(&scenario.checks, &outcome.log, &around, alpha, &sources);
     let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
     for ((told_by, scope), judgement) in told_by(scenario).zip(judgements.into_iter().chain(rows)) {
         if !filter.keeps(&told_by) {
@@ -60,7 +61,10 @@ pub(super) fn judged(
         }
         diagnostics.extend(judgement.diagnostic.map(|found| {
             let again = format!("wavetank run {} --seed {seed} -k '{scope}'", scenario.file);
-            Diagnostic { again: judgement.result.verdict.is_failure().then_some(again), ..found }
+            let see = judgement.example.map(|request| {
+                format!("wavetank explain {} r{request} --seed {seed}   wavetank help {}", scenario.file, found.code)
+            });
+            Diagnostic { again: judgement.result.verdict.is_failure().then_some(again), see, ..found }
         }));
         checks.push(judgement.result);
     }

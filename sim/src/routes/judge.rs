@@ -62,7 +62,7 @@ fn judge_row(row: &Row, traces: &Traces<'_>, book: &Book, sources: &Sources) -> 
         asked_at: row.asked_at.clone(),
     };
     let diagnostic = first.map(|_| diagnose(row, &wrong, book, sources));
-    Judgement { result, diagnostic }
+    Judgement { result, diagnostic, example: None }
 }
 
 /// What is wrong with a case, as a sentence and as what was seen; `None` when nothing is.

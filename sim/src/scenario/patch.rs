@@ -3,7 +3,7 @@
 //! A changed value takes the place of the old one in the text, on the old one's first line, so that every
 //! other line stays where it is and messages point to the right ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_control::config::SourceFile;
 use wavetank_control::config::yaml::{Limits, Node, parse};
@@ -37,15 +37,21 @@ pub(super) fn set(
 /// Errs with what is wrong.
 pub(super) fn set_weights(files: &mut [SourceFile], service: &str, weights: &[(String, u64)]) -> Result<(), String> {
     let mut edits = Vec::new();
+    let mut known = BTreeSet::new();
     for file in files.iter() {
         for document in &parse(file, Limits::default()).documents {
             if text_at(document, &["kind"]) == Some("VirtualService") {
                 edits.extend(weight_edits(document, service, weights)?);
+                known.extend(routes(document).iter().flat_map(|route| subsets(route, service)).flatten());
             }
         }
     }
-    if edits.is_empty() {
+    if known.is_empty() {
         return Err(format!("no VirtualService has a route to subsets of {service}"));
+    }
+    if let Some((unknown, _)) = weights.iter().find(|(subset, _)| !known.contains(subset)) {
+        let known: Vec<_> = known.into_iter().collect();
+        return Err(format!("no route leads to subset {unknown} of {service}; its subsets are {}", known.join(", ")));
     }
     for (namespace, name, path, weight) in edits {
         set(files, ("VirtualService", &namespace, &name), &path, &serde_json::json!(weight))?;
@@ -60,15 +66,8 @@ fn weight_edits(document: &Node, service: &str, weights: &[(String, u64)]) -> Re
     let name = text_at(document, &["metadata", "name"]).unwrap_or_default();
     let namespace = text_at(document, &["metadata", "namespace"]).unwrap_or("default");
     let mut edits = Vec::new();
-    let routes = document.get("spec").and_then(|spec| spec.get("http")).and_then(Node::as_sequence).unwrap_or_default();
-    for (number, route) in routes.iter().enumerate() {
-        let arms = route.get("route").and_then(Node::as_sequence).unwrap_or_default();
-        let subset = |arm: &Node| {
-            let host = text_at(arm, &["destination", "host"])?;
-            let is_own = host == service || host.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'));
-            is_own.then(|| text_at(arm, &["destination", "subset"]).unwrap_or_default().to_owned())
-        };
-        let subsets: Vec<Option<String>> = arms.iter().map(subset).collect();
+    for (number, route) in routes(document).iter().enumerate() {
+        let subsets = subsets(route, service);
         if !subsets.iter().flatten().any(|own| weights.iter().any(|(subset, _)| subset == own)) {
             continue;
         }
@@ -88,6 +87,21 @@ fn weight_edits(document: &Node, service: &str, weights: &[(String, u64)]) -> Re
         }
     }
     Ok(edits)
+}
+
+/// The HTTP routes of a VirtualService.
+fn routes(document: &Node) -> &[Node] {
+    document.get("spec").and_then(|spec| spec.get("http")).and_then(Node::as_sequence).unwrap_or_default()
+}
+
+/// The subset of each destination of a route; `None` for those of other services.
+fn subsets(route: &Node, service: &str) -> Vec<Option<String>> {
+    let subset = |arm: &Node| {
+        let host = text_at(arm, &["destination", "host"])?;
+        let is_own = host == service || host.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'));
+        is_own.then(|| text_at(arm, &["destination", "subset"]).unwrap_or_default().to_owned())
+    };
+    route.get("route").and_then(Node::as_sequence).unwrap_or_default().iter().map(subset).collect()
 }
 
 fn is_object(document: &Node, kind: &str, namespace: &str, name: &str) -> bool {
@@ -216,6 +230,9 @@ spec:
         assert_eq!(&*files[0].text, ROUTE.replace("70 ", "5 ").replace("30", "95"));
         let wrong = set_weights(&mut files, "service-go", &[("v3".to_owned(), 5), ("v2".to_owned(), 95)]).unwrap_err();
         assert_eq!(wrong, "route 1 of VirtualService go has no destination with subset v3");
+        let unknown =
+            set_weights(&mut files, "service-go", &[("v1".to_owned(), 100), ("v3".to_owned(), 0)]).unwrap_err();
+        assert_eq!(unknown, "no route leads to subset v3 of service-go; its subsets are v1, v2");
         assert!(set_weights(&mut files, "service-lua", &[("v1".to_owned(), 100)]).is_err());
     }
 

@@ -172,3 +172,30 @@ proptest! {
         }
     }
 }
+
+/// Place, message and help of the first finding.
+fn first(text: &str) -> String {
+    let found = read(text).diagnostics.into_iter().next().expect("a finding");
+    format!("{}:{} {}; {}", found.span.line, found.span.column, found.message, found.help.as_deref().unwrap_or("-"))
+}
+
+#[test]
+fn a_tab_in_the_indentation_is_told_where_it_is() {
+    let found = first("a:\n  b: 1\n\tc: 2\n");
+    assert_eq!(found, "3:1 not YAML: a tab in the indentation, which YAML forbids; indent with spaces");
+}
+
+#[test]
+fn a_bracket_that_is_never_closed_is_told_where_it_was_opened() {
+    assert_eq!(first("a: 1\nb: {c: 1, d: [2]\n"), "2:4 not YAML: this `{` is never closed; -");
+    assert_eq!(first("a: [1,\n  2\n"), "1:4 not YAML: this `[` is never closed; -");
+}
+
+#[test]
+fn a_template_that_was_not_rendered_is_told_as_such() {
+    let help = "this is a template; render it first, e.g. with `helm template`";
+    for text in ["name: {{ .Values.name }}\n", "a: 1\n{{- if .Values.x }}\nb: 2\n{{- end }}\n"] {
+        let found = first(text);
+        assert!(found.ends_with(help), "{found}");
+    }
+}

@@ -9,6 +9,7 @@ mod extent;
 pub mod node;
 pub mod parse;
 pub mod scalar;
+mod syntax;
 
 pub use node::{Entry, Mapping, Node, Value};
 pub use parse::{Limits, Parsed, parse};

@@ -10,7 +10,7 @@ use crate::config::source::SourceFile;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 
 use super::extent::{self, Cursor};
-use super::{Entry, Mapping, Node, Value, scalar};
+use super::{Entry, Mapping, Node, Value, scalar, syntax};
 
 /// How much of a text is read before it is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +187,8 @@ impl Builder {
     fn syntax_error(&self, error: &ScanError) -> Fatal {
         let at = error.marker();
         let span = self.span(RawSpan::empty(*at));
-        Box::new(Diagnostic::error(codes::SYNTAX, &span, format!("not YAML: {}", error.info())))
+        let open = self.frames.last().map(|frame| &frame.start);
+        Box::new(syntax::error(&self.source.text, error.info(), &span, open))
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -314,7 +315,11 @@ impl Builder {
                 None => {
                     let (read, problem) = read_key(&node);
                     *key = Some(read);
-                    self.parsed.diagnostics.extend(problem);
+                    let help = syntax::template(&self.source.text, node.span.line);
+                    self.parsed.diagnostics.extend(problem.map(|found| match help {
+                        Some(help) => found.with_help(help),
+                        None => found,
+                    }));
                 }
                 Some(Key::Refused) => {}
                 Some(Key::Merge) => merges.push(node),

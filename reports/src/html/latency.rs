@@ -43,7 +43,7 @@ fn plot(out: &mut String, all: &[Latencies]) {
     let y = Scale::new((0.0, 1.0), (BOTTOM, TOP));
     let _ = writeln!(
         out,
-        "<svg class=\"ecdf\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"latencies\">"
+        "<svg class=\"ecdf\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"distributions of latencies, whose quantiles are in the table\">"
     );
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let _ = writeln!(
@@ -65,7 +65,8 @@ fn plot(out: &mut String, all: &[Latencies]) {
             duration(tick)
         );
     }
-    for (at, own) in shown().enumerate() {
+    // The slowest last, for its colour is the one that is looked for.
+    for (at, own) in shown().enumerate().collect::<Vec<_>>().into_iter().rev() {
         let mut path = String::new();
         let mut before = 0.0;
         for (value, share) in &own.curve {
@@ -93,9 +94,15 @@ fn marks(low: f64, high: f64) -> Vec<f64> {
 }
 
 fn table(out: &mut String, all: &[Latencies]) {
-    out.push_str("<div class=\"wide\"><table class=\"numbers\"><thead><tr><th>edge</th><th>requests</th><th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n");
+    out.push_str("<div class=\"wide\"><table class=\"numbers\"><thead><tr><th scope=\"col\">edge</th><th>requests</th><th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n");
     for (at, own) in all.iter().enumerate() {
-        let swatch = if at < LINES_MAX { format!("<i class=\"swatch c{at}\"></i>") } else { String::new() };
+        let swatch = if at < LINES_MAX {
+            format!(
+                "<svg class=\"swatch\" width=\"22\" height=\"6\" aria-hidden=\"true\"><path class=\"line c{at}\" d=\"M0 3H22\"/></svg>"
+            )
+        } else {
+            String::new()
+        };
         let cells: String = own.quantiles.iter().map(|value| format!("<td>{}</td>", duration(*value))).collect();
         let _ = writeln!(out, "<tr><td>{swatch}{}</td><td>{}</td>{cells}</tr>", markup(&own.edge), own.n);
     }

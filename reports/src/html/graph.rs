@@ -229,12 +229,13 @@ impl<'a> Graph<'a> {
         let (from, to) = (self.place(self.layout.nodes[source]), self.place(self.layout.nodes[target]));
         let half = NODE_WIDTH / 2.0;
         if to.0 > from.0 {
-            let mut points = vec![(from.0 + half, from.1 + self.port(at, true))];
+            let ports = (self.port(at, true), self.port(at, false));
+            let mut points = vec![(from.0 + half, from.1 + ports.0)];
             for (x, y) in self.layout.passages[at].iter().map(|slot| self.place(*slot)) {
                 points.extend([(x - half, y), (x + half, y)]);
             }
-            points.push((to.0 - half - 2.0, to.1 + self.port(at, false)));
-            return (curve(&points), spots(&points));
+            points.push((to.0 - half - 2.0, to.1 + ports.1));
+            return (curve(&points), spots(&points, ports.0 > 0.0 || ports.1 > 0.0));
         }
         // Backwards, or to itself: below both.
         let deep = from.1.max(to.1) + 44.0;

@@ -169,18 +169,22 @@ fn line(out: &mut String, line: &Line, x: f64, y: f64) {
 }
 
 /// Spots along a line that is level at each of `points`, which go from left to right: on its level parts
-/// first, where no other line leads to the same node.
-pub(super) fn spots(points: &[(f64, f64)]) -> Vec<Spot> {
+/// first, where no other line leads to the same node. Above the line first, unless it `is_low`: another line
+/// of the same node is above it.
+pub(super) fn spots(points: &[(f64, f64)], is_low: bool) -> Vec<Spot> {
     let mut found = Vec::new();
+    let both = |x: f64, above: f64, below: f64| {
+        let (above, below) = (Spot::Above { x, y: above }, Spot::Below { x, y: below });
+        if is_low { [below, above] } else { [above, below] }
+    };
     for (at, pair) in points.windows(2).enumerate() {
         let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
         if at % 2 == 1 {
             // Through a layer: nothing else is there.
             let x = (x0 + x1) / 2.0;
-            found.splice(0..0, [Spot::Above { x, y: y0 }, Spot::Below { x, y: y0 }]);
+            found.splice(0..0, both(x, y0, y0));
         } else if (y1 - y0).abs() < LEVEL {
-            let (x, y) = ((x0 + x1) / 2.0, (y0 + y1) / 2.0);
-            found.extend([Spot::Above { x, y: y.min(y0).min(y1) }, Spot::Below { x, y: y0.max(y1) }]);
+            found.extend(both((x0 + x1) / 2.0, y0.min(y1), y0.max(y1)));
         } else {
             found.extend([0.5, 0.4, 0.6, 0.3, 0.7].map(|t| {
                 let (x, y) = on_curve((x0, y0), (x1, y1), t);
@@ -206,7 +210,7 @@ mod tests {
 
     fn label(points: &[(f64, f64)]) -> Label {
         let lines = vec![Line::Count { text: "2000".to_owned(), lock: Some(false) }];
-        Label { lines, spots: spots(points), is_hurt: false }
+        Label { lines, spots: spots(points, false), is_hurt: false }
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn render(page: &Page) -> String {
     let _ = writeln!(out, "<title>{}</title>", markup(&title(page)));
     let _ = writeln!(out, "<style>\n{}</style>\n</head>\n<body>", include_str!("style.css"));
     let order = order(&report.scenarios);
-    head(&mut out, page, &order);
+    head(&mut out, page);
     out.push_str("<main>\n");
     if let Some(text) = &page.sweep {
         let _ = writeln!(
@@ -40,6 +40,7 @@ pub fn render(page: &Page) -> String {
             markup(text)
         );
     }
+    contents(&mut out, page, &order);
     for (place, at) in order.iter().enumerate() {
         sheet(&mut out, page, *at, PAGE_MAX.saturating_sub((order.len() - place) * SHEET_MIN));
     }
@@ -87,7 +88,7 @@ fn overall(page: &Page) -> &'static str {
     }
 }
 
-fn head(out: &mut String, page: &Page, order: &[usize]) {
+fn head(out: &mut String, page: &Page) {
     let scenarios = &page.report.scenarios;
     let class = if page.exit == 0 { "pass" } else { "fail" };
     let checks: usize = scenarios.iter().map(|scenario| scenario.checks.len()).sum();
@@ -103,6 +104,11 @@ fn head(out: &mut String, page: &Page, order: &[usize]) {
         let _ = write!(out, "<span>{}, {failed} failed</span> ", many(checks, "check"));
     }
     let _ = writeln!(out, "<span>exit code {}</span></div></header>", page.exit);
+}
+
+/// Every scenario that is shown, to go to.
+fn contents(out: &mut String, page: &Page, order: &[usize]) {
+    let scenarios = &page.report.scenarios;
     if scenarios.len() < 2 {
         return;
     }

@@ -12,26 +12,32 @@ pub(super) fn faults(out: &mut String, faults: &[FaultResult]) {
     if faults.is_empty() {
         return;
     }
-    section(
-        out,
-        "Faults",
-        "What each touched: packets on a broken link or to a pod without power, connections of a killed or deleted pod, requests of a slow or \
-         failing one. A fault that touched nothing has tested nothing.",
-    );
+    section(out, "Faults", "How much of the run each touched. A fault that touched nothing has tested nothing.");
     out.push_str("<div class=\"wide\"><table class=\"faults\"><thead><tr><th>fault</th><th>on</th><th>from</th><th>to</th><th>touched</th></tr></thead>\n<tbody>\n");
     for fault in faults {
         let class = if fault.touched == 0 { " class=\"bad\"" } else { "" };
         let _ = writeln!(
             out,
-            "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr{class}><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{} {}</td></tr>",
             markup(&fault.kind),
             markup(&fault.on),
             duration(fault.from_ms as f64),
             duration(fault.to_ms as f64),
-            fault.touched
+            fault.touched,
+            unit(&fault.kind)
         );
     }
     out.push_str("</tbody></table></div></section>\n");
+}
+
+/// What a fault of this kind counts.
+fn unit(kind: &str) -> &'static str {
+    match kind {
+        "partition" | "delay" | "loss" | "bandwidth" | "power_off" => "packets",
+        "kill" | "delete" => "connections",
+        "slow" | "fail" => "requests",
+        _ => "",
+    }
 }
 
 /// The command that makes this run again.

@@ -162,10 +162,12 @@ fn bands(out: &mut String, timeline: &Timeline, scale: Scale, bottom: f64) {
 fn axis_of(out: &mut String, timeline: &Timeline, scale: Scale, bottom: f64) {
     let _ = writeln!(out, "<path class=\"axis\" d=\"M{} {}H{}\"/>", n(LEFT), n(bottom), n(WIDTH - RIGHT));
     for tick in ticks(timeline.from_ms, timeline.to_ms, 10) {
-        let x = n(scale.at(tick));
+        let x = scale.at(tick);
+        let end = if x > WIDTH - 2.0 * RIGHT { " end" } else { "" };
+        let x = n(x);
         let _ = writeln!(
             out,
-            "<path class=\"grid\" d=\"M{x} 0V{}\"/><text class=\"small\" x=\"{x}\" y=\"{}\">{}</text>",
+            "<path class=\"grid\" d=\"M{x} 0V{}\"/><text class=\"small{end}\" x=\"{x}\" y=\"{}\">{}</text>",
             n(bottom),
             n(bottom + 15.0),
             duration(tick)

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wavetank_reports::html::GraphEdge;
 
-use super::caller;
-use crate::fault::{FaultKind, FaultOutcome};
+use super::{caller, millis};
+use crate::fault::{FaultKind, FaultOutcome, LinkChange};
 use crate::observe::{Hop, ObservationLog, Selector};
 use crate::target::RunOutcome;
 
@@ -29,9 +29,17 @@ pub(super) fn marked(mut graph: Vec<GraphEdge>, outcome: &RunOutcome) -> (Vec<Gr
     (graph, nodes.into_iter().collect())
 }
 
-/// What a fault is called on the page.
+/// What a fault is called on the page: `loss a <-> b 2%`.
 pub(super) fn named(fault: &FaultOutcome) -> String {
-    format!("{} {}", fault.result.kind, fault.result.on).trim_end().to_owned()
+    let strength = match &fault.fault.kind {
+        FaultKind::Link(_, LinkChange::Delay { by, .. }) | FaultKind::Slow(_, by) => format!("{}ms", millis(*by)),
+        FaultKind::Link(_, LinkChange::Loss(percent)) => format!("{percent}%"),
+        FaultKind::Link(_, LinkChange::Bandwidth(bits)) => format!("{}kbit/s", *bits as f64 / 1000.0),
+        FaultKind::Fail { status, percent, .. } if *percent < 100.0 => format!("{status} {percent}%"),
+        FaultKind::Fail { status, .. } => status.to_string(),
+        FaultKind::Partition(_) | FaultKind::Kill(_) | FaultKind::PowerOff(_) | FaultKind::Delete(_) => String::new(),
+    };
+    format!("{} {} {strength}", fault.result.kind, fault.result.on).trim_end().to_owned()
 }
 
 #[derive(Default)]

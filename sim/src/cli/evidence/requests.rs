@@ -1,6 +1,7 @@
 //! A choice of requests, hop by hop: those that failed, the slowest, and one for each way that requests took.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use wavetank_proxy::record::{Direction, Record};
 use wavetank_reports::html::{Bar, Try, Waterfall};
@@ -112,9 +113,12 @@ impl Told<'_> {
         for hop in std::mem::take(&mut left) {
             bars.push(self.bar(call, hop, 0));
         }
+        // A row of a decision table is sent to an address that nobody has; its hop names what was asked for.
+        let is_address = call.destination.name.parse::<IpAddr>().is_ok();
+        let asked = hops.first().filter(|_| is_address).map_or(&call.destination, |hop| &hop.destination);
         Waterfall {
             number: at as u64 + 1,
-            target: format!("{} → {}", call.target, call.destination),
+            target: format!("{} → {}", call.target, asked),
             at_ms: since(self.outcome.log.start(), call.at),
             took_ms: millis(call.latency),
             answer: answer(call.status, call.failure),

@@ -13,6 +13,8 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 212.0;
+/// Milliseconds that the scale of powers begins at, at the least.
+const LEAST: f64 = 0.05;
 /// Edges with a line of their own.
 const LINES_MAX: usize = 8;
 
@@ -24,7 +26,8 @@ pub(super) fn render(out: &mut String, all: &[Latencies]) {
     section(
         out,
         "Latency",
-        "The share of requests that took no longer than so much virtual time, as their caller saw it.",
+        "The share of requests that took no longer than so much virtual time, as the caller's proxy saw it; where there is none, as \
+         the callee's did.",
     );
     out.push_str("<div class=\"row\">\n");
     plot(out, all);
@@ -34,11 +37,10 @@ pub(super) fn render(out: &mut String, all: &[Latencies]) {
 
 fn plot(out: &mut String, all: &[Latencies]) {
     let shown = || all.iter().take(LINES_MAX);
-    let values = || shown().flat_map(|own| &own.curve).map(|point| point.0.max(0.01));
+    let values = || shown().flat_map(|own| &own.curve).map(|point| point.0).filter(|value| *value >= LEAST);
     let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
-    if low > high {
-        return;
-    }
+    // What took no time at all stands at the left edge.
+    let (low, high) = if low > high { (LEAST, 1.0) } else { (low, high) };
     let x = Scale::new((low.log10() - 0.03, high.log10() + 0.03), (LEFT, WIDTH - RIGHT));
     let y = Scale::new((0.0, 1.0), (BOTTOM, TOP));
     let _ = writeln!(
@@ -70,8 +72,8 @@ fn plot(out: &mut String, all: &[Latencies]) {
         let mut path = String::new();
         let mut before = 0.0;
         for (value, share) in &own.curve {
-            let (px, low, high) = (x.at(value.max(0.01).log10()), y.at(before), y.at(*share));
-            let _ = write!(path, "{}{} {}V{}", if path.is_empty() { "M" } else { "L" }, n(px), n(low), n(high));
+            let (px, from, to) = (x.at(value.max(low).log10()), y.at(before), y.at(*share));
+            let _ = write!(path, "{}{} {}V{}", if path.is_empty() { "M" } else { "L" }, n(px), n(from), n(to));
             before = *share;
         }
         let _ = writeln!(out, "<path class=\"line c{at}\" d=\"{path}\"><title>{}</title></path>", markup(&own.edge));

@@ -85,6 +85,22 @@ pub(super) fn ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
     (first..=last).map(|at| at as f64 * step).collect()
 }
 
+/// Steps between marks of time from a second on, in milliseconds.
+const TIME_STEPS: [f64; 17] =
+    [1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
+
+/// Places for about `wanted` marks between two times in milliseconds, at round seconds, minutes or hours.
+pub(super) fn time_ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
+    let rough = (to - from) / wanted.max(1) as f64;
+    match TIME_STEPS.into_iter().find(|step| *step >= rough) {
+        Some(step) if rough > TIME_STEPS[0] => {
+            let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
+            (first..=last).map(|at| at as f64 * step).collect()
+        }
+        _ => ticks(from, to, wanted),
+    }
+}
+
 /// A linear scale from values to coordinates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
@@ -114,6 +130,15 @@ mod tests {
         assert_eq!(ticks(0.0, 20.0, 10), (0..=10).map(|at| f64::from(at) * 2.0).collect::<Vec<_>>());
         assert_eq!(ticks(-3.0, 1.0, 4), [-3.0, -2.0, -1.0, 0.0, 1.0]);
         assert!(ticks(1.0, 1.0, 5).is_empty() && ticks(0.0, f64::NAN, 5).is_empty());
+    }
+
+    #[test]
+    fn times_are_marked_at_round_minutes_and_hours() {
+        let marks = |to: f64| time_ticks(0.0, to, 10).into_iter().map(duration).collect::<Vec<_>>();
+        assert_eq!(marks(8.0 * 36e5)[..3], ["0", "1 h", "2 h"]);
+        assert_eq!(marks(20_300.0)[..3], ["0", "5 s", "10 s"]);
+        assert_eq!(marks(60.0)[..3], ["0", "10 ms", "20 ms"]);
+        assert_eq!(marks(400_000.0)[..3], ["0", "60 s", "2 m"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::model::{Band, ProxyRow, Timeline};
 use super::page::section;
 use super::rows::{self, ROW_HEIGHT};
-use super::svg::{Scale, cut, duration, n, ticks};
+use super::svg::{Scale, cut, duration, n, time_ticks};
 use crate::escape::markup;
 
 pub(super) const WIDTH: f64 = 1130.0;
@@ -161,7 +161,7 @@ fn bands(out: &mut String, timeline: &Timeline, scale: Scale, bottom: f64) {
 
 fn axis_of(out: &mut String, timeline: &Timeline, scale: Scale, bottom: f64) {
     let _ = writeln!(out, "<path class=\"axis\" d=\"M{} {}H{}\"/>", n(LEFT), n(bottom), n(WIDTH - RIGHT));
-    for tick in ticks(timeline.from_ms, timeline.to_ms, 10) {
+    for tick in time_ticks(timeline.from_ms, timeline.to_ms, 10) {
         let x = scale.at(tick);
         let end = if x > WIDTH - 2.0 * RIGHT { " end" } else { "" };
         let x = n(x);

@@ -12,7 +12,8 @@ use crate::target::RunOutcome;
 /// Bins of requests at most.
 const BINS_MAX: f64 = 160.0;
 /// Widths that a bin may have, in milliseconds; whole multiples of the last beyond.
-const BIN_WIDTHS: [f64; 13] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 6e4, 36e5];
+const BIN_WIDTHS: [f64; 17] =
+    [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5];
 /// Bins of requests to one of latencies: quantiles need more requests than counts.
 const BINS_OF_LATENCY: f64 = 4.0;
 /// How much of the time before the traffic is shown, as a share of the time after.

@@ -42,8 +42,6 @@ fn picture(out: &mut String, split: &SplitPicture) {
     let (from, to) = (first.min(split.count) as f64, last.max(split.count) as f64);
     let room = ((to - from) * 0.04).max(1.0);
     let x = Scale::new((from - room, to + room), (LEFT, WIDTH - LEFT));
-    let most = split.curve.iter().map(|point| point.1).fold(0.0, f64::max);
-    let y = Scale::new((0.0, most), (BOTTOM, TOP + 6.0));
     let _ = writeln!(
         out,
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"{} of {} decisions; accepted are {lo} to {hi}\">",
@@ -56,11 +54,7 @@ fn picture(out: &mut String, split: &SplitPicture) {
         n((x.at(hi as f64) - x.at(lo as f64)).max(2.0)),
         n(BOTTOM - TOP)
     );
-    let mut path = format!("M{} {BOTTOM}", n(x.at(first as f64)));
-    for (count, chance) in &split.curve {
-        let _ = write!(path, "L{} {}", n(x.at(*count as f64)), n(y.at(*chance)));
-    }
-    let _ = writeln!(out, "<path class=\"curve\" d=\"{path}L{} {BOTTOM}z\"/>", n(x.at(last as f64)));
+    curve(out, split, x);
     for tick in ticks(from, to, 7) {
         let at = n(x.at(tick));
         let _ = writeln!(
@@ -69,6 +63,32 @@ fn picture(out: &mut String, split: &SplitPicture) {
             n(BOTTOM + 15.0)
         );
     }
+    marks(out, split, x);
+    let _ = writeln!(
+        out,
+        "<p class=\"lead\">Of {} decisions {lo} to {hi} are accepted ({} to {}); a proper run falls outside once in {} runs. {}</p></figure>",
+        split.n,
+        percent(lo, split.n),
+        percent(hi, split.n),
+        once_in(split.alpha),
+        power(split)
+    );
+}
+
+/// How likely each count is.
+fn curve(out: &mut String, split: &SplitPicture, x: Scale) {
+    let (Some(first), Some(last)) = (split.curve.first(), split.curve.last()) else { return };
+    let most = split.curve.iter().map(|point| point.1).fold(0.0, f64::max);
+    let y = Scale::new((0.0, most), (BOTTOM, TOP + 6.0));
+    let mut path = format!("M{} {BOTTOM}", n(x.at(first.0 as f64)));
+    for (count, chance) in &split.curve {
+        let _ = write!(path, "L{} {}", n(x.at(*count as f64)), n(y.at(*chance)));
+    }
+    let _ = writeln!(out, "<path class=\"curve\" d=\"{path}L{} {BOTTOM}z\"/>", n(x.at(last.0 as f64)));
+}
+
+/// The axis, the count that was, and the count that is asked for.
+fn marks(out: &mut String, split: &SplitPicture, x: Scale) {
     let seen = x.at(split.count as f64);
     let (end, shift) = match seen {
         seen if seen < WIDTH * 0.25 => ("start", -4.0),
@@ -91,15 +111,6 @@ fn picture(out: &mut String, split: &SplitPicture) {
         n(WIDTH - LEFT),
         n(BOTTOM + 30.0),
         markup(&cut(&split.arm, 30))
-    );
-    let _ = writeln!(
-        out,
-        "<p class=\"lead\">Of {} decisions {lo} to {hi} are accepted ({} to {}); a proper run falls outside once in {} runs. {}</p></figure>",
-        split.n,
-        percent(lo, split.n),
-        percent(hi, split.n),
-        once_in(split.alpha),
-        power(split)
     );
 }
 

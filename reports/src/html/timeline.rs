@@ -18,6 +18,8 @@ const BARS: f64 = 110.0;
 const ROW: f64 = 13.0;
 /// How wide a character of a band's name is at most, on average.
 const LETTER: f64 = 6.1;
+/// Bands that are told to who does not see the drawing.
+const BANDS_TOLD: usize = 20;
 /// Characters of a proxy's name that have room.
 const NAME_MAX: usize = 23;
 /// Marks of all proxies at most.
@@ -63,8 +65,10 @@ const KEY: &str = "<p class=\"key\"><i class=\"fine\"></i>answered below 400 <i 
 /// The drawing in a sentence.
 fn about(timeline: &Timeline) -> String {
     let sum = |of: fn(&super::model::RateBin) -> u64| timeline.rates.iter().map(of).sum::<u64>();
+    let bands: Vec<String> = timeline.bands.iter().take(BANDS_TOLD).map(in_words).collect();
+    let bands = if bands.is_empty() { String::new() } else { format!("; {}", bands.join("; ")) };
     format!(
-        "from {} to {}: {} requests answered below 400, {} with 4xx, {} with 5xx, {} without an answer",
+        "from {} to {}: {} requests answered below 400, {} with 4xx, {} with 5xx, {} without an answer{bands}",
         duration(timeline.from_ms),
         duration(timeline.to_ms),
         sum(|bin| bin.fine),

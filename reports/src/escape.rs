@@ -5,7 +5,8 @@
 
 /// `text` as the content of an XML or HTML element, or of an attribute in double quotes.
 ///
-/// Control characters that XML 1.0 does not allow become U+FFFD.
+/// Control characters that XML 1.0 does not allow become U+FFFD, and so do those that turn the direction of
+/// text, for they would show a name as another.
 pub fn markup(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
@@ -16,11 +17,16 @@ pub fn markup(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\t' | '\n' => out.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
+            c if c.is_control() || turns(c) || matches!(c, '\u{fffe}' | '\u{ffff}') => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether it is one of Unicode's explicit directional controls.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` in one cell of a Markdown table. What stands between single backticks stays code.

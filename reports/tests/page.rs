@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use wavetank_reports::html::{
-    self, Band, Bar, Evidence, GraphEdge, Latencies, Manifest, Page, ProxyRow, RateBin, SplitPicture, Timeline,
-    TlsCounts, Waterfall,
+    self, Band, Bar, Evidence, GraphEdge, Latencies, LatencyBin, Manifest, Page, ProxyRow, RateBin, SplitLine,
+    SplitPicture, SplitPoint, Timeline, TlsCounts, Try, Waterfall,
 };
 use wavetank_reports::{
     CheckResult, CheckVerdict, Diagnostic, FaultResult, Place, RunReport, ScenarioResult, ScenarioVerdict, Snippet,
 };
 
 /// Text that would leave its element if it could.
-const HOSTILE: &str = "\"><script>alert('x')</script><!-- & ]]>\u{0}\u{1b}[31m";
+const HOSTILE: &str = "\"><script>alert('x')</script><!-- & ]]>\u{0}\u{1b}[31m\u{202e}";
 
 fn edge(from: &str, to: &str, requests: u64, errors: u64, mutual: bool) -> GraphEdge {
     let tls = if mutual {
@@ -21,7 +21,7 @@ fn edge(from: &str, to: &str, requests: u64, errors: u64, mutual: bool) -> Graph
         TlsCounts { plaintext: requests, ..TlsCounts::default() }
     };
     let (from, to) = (from.to_owned(), to.to_owned());
-    GraphEdge { from, to, requests, errors, tls, arms: Vec::new() }
+    GraphEdge { from, to, requests, errors, tls, arms: Vec::new(), faults: Vec::new() }
 }
 
 fn evidence(text: &str) -> Evidence {
@@ -34,13 +34,25 @@ fn evidence(text: &str) -> Evidence {
         note: format!("200 · mTLS{text}"),
         decided: Some(format!("go.yaml:3{text}")),
         failed: depth == 2,
+        tries: Vec::new(),
+    };
+    let one_try = |number: usize, from_ms, failed| Try {
+        label: format!("try {number}: service-go@v1#0 200{text}"),
+        from_ms,
+        took_ms: 1.0,
+        failed,
     };
     Evidence {
         graph: vec![
             edge(&format!("client{text}"), "ingress", 20, 0, false),
             edge("ingress", "service-node", 20, 2, true),
-            GraphEdge { arms, ..edge("service-node", "service-go", 20, 0, true) },
+            GraphEdge {
+                arms,
+                faults: vec![format!("loss service-node <-> service-go{text}")],
+                ..edge("service-node", "service-go", 20, 0, true)
+            },
         ],
+        faulted: vec![("service-go".to_owned(), vec![format!("kill service-go{text}")])],
         timeline: Timeline {
             from_ms: -40.0,
             to_ms: 2000.0,
@@ -54,6 +66,19 @@ fn evidence(text: &str) -> Evidence {
                 RateBin { fine: 3, failed: 2, refused: 1, lost: 1 },
                 RateBin { fine: 8, ..RateBin::default() },
             ],
+            splits: vec![SplitLine {
+                edge: format!("service-node -> service-go{text}"),
+                arm: "v1".to_owned(),
+                percent: 70.0,
+                points: vec![
+                    SplitPoint { at_ms: 400, n: 10, count: 6, accepted: (1, 10) },
+                    SplitPoint { at_ms: 1900, n: 20, count: 14, accepted: (4, 20) },
+                ],
+            }],
+            latencies: vec![
+                LatencyBin { from_ms: 0.0, to_ms: 500.0, quantiles: [6.0, 9.0, 21.0] },
+                LatencyBin { from_ms: 1000.0, to_ms: 1500.0, quantiles: [5.0, 6.0, 6.0] },
+            ],
             proxies: vec![ProxyRow {
                 name: format!("service-node@v1#0{text}"),
                 pushes: vec![-40.0, -39.9, 500.0],
@@ -61,6 +86,7 @@ fn evidence(text: &str) -> Evidence {
                 nacks: vec![900.0],
             }],
             proxies_left_out: 2,
+            earlier: 3,
         },
         splits: vec![SplitPicture {
             edge: format!("service-node -> service-go{text}"),
@@ -70,6 +96,7 @@ fn evidence(text: &str) -> Evidence {
             count: 14,
             accepted: (4, 20),
             alpha: 1e-6,
+            sees_points: Some(66.0),
             curve: vec![(10, 0.03), (12, 0.11), (14, 0.19), (16, 0.13), (18, 0.03), (20, 0.001)],
         }],
         latencies: vec![Latencies {
@@ -89,17 +116,25 @@ fn evidence(text: &str) -> Evidence {
             bars: vec![
                 bar(0, "client → ingress", 0.0, 21.0),
                 bar(1, "ingress → service-node", 4.0, 12.5),
-                bar(2, "node → go v1", 6.0, 3.0),
+                Bar {
+                    tries: vec![one_try(1, 6.0, true), one_try(2, 7.5, false)], ..bar(2, "node → go v1", 6.0, 3.0)
+                },
             ],
         }],
         requests_total: 20,
         manifests: vec![
             Manifest {
                 file: format!("go.yaml{text}"),
-                text: format!("kind: VirtualService\nspec:\n  hosts: [service-go]{text}\n"),
+                text: format!("kind: VirtualService\nspec:\n  hosts: [service-go]{text}\n  http: []\n"),
                 decided: vec![(3, 20)],
+                never: vec![4],
             },
-            Manifest { file: "unused.yaml".to_owned(), text: "kind: Gateway\n".to_owned(), decided: Vec::new() },
+            Manifest {
+                file: "unused.yaml".to_owned(),
+                text: "kind: Gateway\n".to_owned(),
+                decided: Vec::new(),
+                never: Vec::new(),
+            },
         ],
     }
 }
@@ -161,6 +196,7 @@ fn page(text: &str) -> Page {
         report: RunReport::new("wavetank 0.1.0", vec![scenario(text)]),
         exit: 1,
         evidence: vec![Some(evidence(text))],
+        sweep: None,
     }
 }
 
@@ -182,7 +218,7 @@ fn the_page_is_the_same_byte_for_byte() {
 fn no_text_leaves_its_element() {
     let page = html::render(&page(HOSTILE));
     assert!(!page.contains("<script") && !page.contains("alert('x')") && !page.contains("<!-- "));
-    assert!(!page.contains('\u{0}') && !page.contains('\u{1b}'));
+    assert!(!page.contains(['\u{0}', '\u{1b}', '\u{202e}']));
     // Whatever the text, the same elements stand there.
     let tags = |page: &str| page.matches('<').count();
     assert_eq!(tags(&page), tags(&html::render(&self::page("x"))));
@@ -197,20 +233,89 @@ fn the_page_needs_nothing_but_itself() {
     assert!(page.contains("Content-Security-Policy"));
 }
 
+fn many(verdicts: &[ScenarioVerdict]) -> Page {
+    let named = |(at, verdict): (usize, &ScenarioVerdict)| ScenarioResult {
+        verdict: *verdict,
+        seed: at as u64 + 1,
+        decisions_hash: (*verdict != ScenarioVerdict::Invalid).then(|| "ab".repeat(32)),
+        ..scenario("")
+    };
+    let scenarios: Vec<_> = verdicts.iter().enumerate().map(named).collect();
+    let evidence =
+        verdicts.iter().map(|verdict| (*verdict != ScenarioVerdict::Invalid).then(|| evidence(""))).collect();
+    Page { report: RunReport::new("wavetank 0.1.0", scenarios), exit: 3, evidence, sweep: None }
+}
+
 #[test]
-fn several_scenarios_are_listed_and_those_that_passed_are_folded() {
-    let passed = ScenarioResult { verdict: ScenarioVerdict::Pass, ..scenario("") };
-    let invalid = ScenarioResult { verdict: ScenarioVerdict::Invalid, decisions_hash: None, ..scenario("") };
-    let report = RunReport::new("wavetank 0.1.0", vec![passed, invalid]);
-    let page = html::render(&Page { report, exit: 3, evidence: vec![Some(evidence("")), None] });
-    assert!(page.contains("<a href=\"#s1\">") && page.contains("id=\"s0\">") && page.contains("id=\"s1\" open>"));
+fn several_scenarios_are_listed_failures_first_and_those_that_passed_are_folded() {
+    let page = html::render(&many(&[ScenarioVerdict::Pass, ScenarioVerdict::Invalid]));
+    assert!(page.contains("id=\"s0\">") && page.contains("id=\"s1\" open>"));
+    let place = |text: &str| page.find(text).unwrap();
+    assert!(place("href=\"#s1\"") < place("href=\"#s0\"") && place("id=\"s1\"") < place("id=\"s0\""));
+    assert!(page.contains("1 of 2 scenarios passed"));
+}
+
+#[test]
+fn a_sweep_says_what_all_seeds_showed_and_folds_each() {
+    let verdicts = [ScenarioVerdict::Fail, ScenarioVerdict::Pass];
+    let text = "   ✗ split, all seeds together   v1 <6993>/10000\n";
+    let page = html::render(&Page { sweep: Some(text.to_owned()), evidence: Vec::new(), ..many(&verdicts) });
+    assert!(page.contains("all seeds together   v1 &lt;6993&gt;/10000"));
+    assert!(page.contains("canary.yaml seed 2</a>") && !page.contains("class=\"sheet\" id=\"s0\" open"));
+    let most = html::render(&Page { sweep: Some(text.to_owned()), ..many(&[ScenarioVerdict::Fail; 1000]) });
+    assert!(most.len() < 1_000_000 && most.contains("800 more are left out"), "{}", most.len());
+}
+
+#[test]
+fn a_full_page_leaves_out_what_passing_scenarios_showed_and_says_how_to_see_it() {
+    let mut verdicts = vec![ScenarioVerdict::Pass; 199];
+    verdicts.push(ScenarioVerdict::Fail);
+    let mut all = many(&verdicts);
+    for evidence in all.evidence.iter_mut().flatten() {
+        evidence.requests = vec![evidence.requests[0].clone(); 12];
+    }
+    let page = html::render(&all);
+    assert!(page.len() < 1_000_000, "{}", page.len());
+    let failed = &page[page.find("id=\"s199\"").unwrap()..page.find("id=\"s0\"").unwrap()];
+    assert!(failed.contains("Who called whom"), "the failed one is shown");
+    assert!(page.contains("the page is full: <code>wavetank run canary.yaml --seed 199 --report FILE.html</code>"));
+}
+
+#[test]
+fn headings_go_down_by_one() {
+    let page = html::render(&page(""));
+    let levels: Vec<u32> =
+        page.match_indices("<h").filter_map(|(at, _)| page[at + 2..].chars().next()?.to_digit(10)).collect();
+    assert_eq!((levels[0], levels[1]), (1, 2));
+    assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+}
+
+#[test]
+fn a_name_without_end_is_cut() {
+    let long = ScenarioResult { name: "x".repeat(10_000), file: "it's here.yaml".to_owned(), ..scenario("") };
+    let page = html::render(&Page { report: RunReport::new("wavetank 0.1.0", vec![long]), ..page("") });
+    assert!(!page.contains(&"x".repeat(300)) && page.contains('…'));
+    assert!(page.contains("wavetank run &#39;it&#39;\\&#39;&#39;s here.yaml&#39; --seed 1"), "the shell's quotes");
+}
+
+#[test]
+fn names_of_bands_do_not_run_into_each_other() {
+    let mut short = evidence("");
+    let band = |label: &str, from_ms, to_ms| Band { label: label.to_owned(), is_fault: false, from_ms, to_ms };
+    short.timeline.bands = vec![band("step fifty percent", 0.0, 60.0), band("aborted", 60.0, 2000.0)];
+    let page = html::render(&Page { evidence: vec![Some(short)], ..page("") });
+    assert!(!page.contains(">step fifty percent</text>") && page.contains(">aborted</text>"));
+    assert!(page.contains("Names without room: step fifty percent, 0 to 60 ms."));
 }
 
 #[test]
 fn the_largest_page_of_a_run_stays_below_a_megabyte() {
     let mut most = evidence("");
     let bar = most.requests[0].bars[2].clone();
-    most.requests[0].bars = vec![Bar { note: format!("{} and some details", bar.note), ..bar }; 10];
+    let bar = Bar { note: format!("{} and some details", bar.note), ..bar };
+    // Ten hops and tries of each.
+    most.requests[0].bars = vec![Bar { tries: Vec::new(), ..bar.clone() }; 4];
+    most.requests[0].bars.extend(vec![bar; 2]);
     most.requests = vec![most.requests[0].clone(); 150];
     most.manifests[0].text = "        - {destination: {host: service-go, subset: v1}, weight: 70}\n".repeat(100_000);
     most.manifests[0].decided = (1..5000).map(|line| (line, 2000)).collect();

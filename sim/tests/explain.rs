@@ -1,6 +1,7 @@
 //! Explanations as people read them, of real runs. Goldens: a change here is a change of what users see.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use wavetank::explain::words::Words;
@@ -61,4 +62,48 @@ fn what_a_proxy_knew_is_listed() {
         None => line.to_owned(),
     });
     insta::assert_snapshot!("known_to_a_proxy", lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn an_explanation_begins_with_the_way_of_the_request() {
+    let scenario = scenario("ch07-traffic/decision-table.yaml");
+    let ran = tank::run(&scenario, 1).expect("a run");
+    let text = explained(&scenario, &ran, "routes/1.1");
+    let way: Vec<&str> = text.lines().nth(1).expect("a second line").split(['@', '#', ' ']).collect();
+    let names: Vec<&str> = way.into_iter().filter(|word| word.contains("service") || *word == "ingress").collect();
+    assert_eq!(names, ["ingress", "service-python", "(service-lua", "service-node", "service-go"], "{text}");
+    // The gateway's caller is outside; a sidecar's is the program beside it.
+    let from: Vec<&str> = text.lines().filter(|line| line.starts_with("   from")).collect();
+    assert!(from[0].ends_with("client, plaintext") && from[2].ends_with("its own program, plaintext"), "{text}");
+}
+
+/// Exit code, standard output and standard error of `wavetank explain`.
+fn command(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
+    let ran = Command::new(env!("CARGO_BIN_EXE_wavetank")).arg("explain").args(arguments).current_dir(root).output();
+    let ran = ran.expect("the command");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (ran.status.code(), text(ran.stdout), text(ran.stderr))
+}
+
+#[test]
+fn an_invalid_scenario_is_told_with_the_exit_code_that_follows() {
+    let (code, out, err) = command(&["failing/nobody.yaml"]);
+    assert_eq!((code, out.as_str()), (Some(3), ""));
+    assert!(err.ends_with("(exit 3)\n"), "{err}");
+}
+
+#[test]
+fn failed_requests_that_are_not_explained_are_counted() {
+    let (code, out, _) = command(&["failing/killed-without-retries.yaml", "--failed"]);
+    let told = out.lines().filter(|line| line.starts_with(" r2")).count();
+    let last = out.lines().last().expect("a line");
+    assert_eq!((code, told, last), (Some(0), 5, " and 1 more that failed, from r214 on"));
+}
+
+#[test]
+fn a_time_after_the_run_is_said_to_be_one() {
+    let (code, out, err) = command(&["ch07-traffic/decision-table-without-app.yaml", "--at", "1h", "sleep"]);
+    assert!(code == Some(0) && out.starts_with(" sleep#0  t=3600.000s"), "{out}");
+    assert!(err.contains("the run ended by t=0."), "{err}");
 }

@@ -13,6 +13,8 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 12.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 212.0;
+/// Milliseconds that the scale of powers begins at, at the least.
+const LEAST: f64 = 0.05;
 /// Edges with a line of their own.
 const LINES_MAX: usize = 8;
 
@@ -24,7 +26,8 @@ pub(super) fn render(out: &mut String, all: &[Latencies]) {
     section(
         out,
         "Latency",
-        "The share of requests that took no longer than so much virtual time, as their caller saw it.",
+        "The share of requests that took no longer than so much virtual time, as the caller's proxy saw it; where there is none, as \
+         the callee's did.",
     );
     out.push_str("<div class=\"row\">\n");
     plot(out, all);
@@ -34,16 +37,15 @@ pub(super) fn render(out: &mut String, all: &[Latencies]) {
 
 fn plot(out: &mut String, all: &[Latencies]) {
     let shown = || all.iter().take(LINES_MAX);
-    let values = || shown().flat_map(|own| &own.curve).map(|point| point.0.max(0.01));
+    let values = || shown().flat_map(|own| &own.curve).map(|point| point.0).filter(|value| *value >= LEAST);
     let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(0.0, f64::max));
-    if low > high {
-        return;
-    }
+    // What took no time at all stands at the left edge.
+    let (low, high) = if low > high { (LEAST, 1.0) } else { (low, high) };
     let x = Scale::new((low.log10() - 0.03, high.log10() + 0.03), (LEFT, WIDTH - RIGHT));
     let y = Scale::new((0.0, 1.0), (BOTTOM, TOP));
     let _ = writeln!(
         out,
-        "<svg class=\"ecdf\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"latencies\">"
+        "<svg class=\"ecdf\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\" aria-label=\"distributions of latencies, whose quantiles are in the table\">"
     );
     for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let _ = writeln!(
@@ -65,12 +67,13 @@ fn plot(out: &mut String, all: &[Latencies]) {
             duration(tick)
         );
     }
-    for (at, own) in shown().enumerate() {
+    // The slowest last, for its colour is the one that is looked for.
+    for (at, own) in shown().enumerate().collect::<Vec<_>>().into_iter().rev() {
         let mut path = String::new();
         let mut before = 0.0;
         for (value, share) in &own.curve {
-            let (px, low, high) = (x.at(value.max(0.01).log10()), y.at(before), y.at(*share));
-            let _ = write!(path, "{}{} {}V{}", if path.is_empty() { "M" } else { "L" }, n(px), n(low), n(high));
+            let (px, from, to) = (x.at(value.max(low).log10()), y.at(before), y.at(*share));
+            let _ = write!(path, "{}{} {}V{}", if path.is_empty() { "M" } else { "L" }, n(px), n(from), n(to));
             before = *share;
         }
         let _ = writeln!(out, "<path class=\"line c{at}\" d=\"{path}\"><title>{}</title></path>", markup(&own.edge));
@@ -93,9 +96,15 @@ fn marks(low: f64, high: f64) -> Vec<f64> {
 }
 
 fn table(out: &mut String, all: &[Latencies]) {
-    out.push_str("<div class=\"wide\"><table class=\"numbers\"><thead><tr><th>edge</th><th>requests</th><th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n");
+    out.push_str("<div class=\"wide\"><table class=\"numbers\"><thead><tr><th scope=\"col\">edge</th><th>requests</th><th>p50</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n");
     for (at, own) in all.iter().enumerate() {
-        let swatch = if at < LINES_MAX { format!("<i class=\"swatch c{at}\"></i>") } else { String::new() };
+        let swatch = if at < LINES_MAX {
+            format!(
+                "<svg class=\"swatch\" width=\"22\" height=\"6\" aria-hidden=\"true\"><path class=\"line c{at}\" d=\"M0 3H22\"/></svg>"
+            )
+        } else {
+            String::new()
+        };
         let cells: String = own.quantiles.iter().map(|value| format!("<td>{}</td>", duration(*value))).collect();
         let _ = writeln!(out, "<tr><td>{swatch}{}</td><td>{}</td>{cells}</tr>", markup(&own.edge), own.n);
     }

@@ -14,9 +14,14 @@ pub(super) fn render(out: &mut String, manifests: &[Manifest]) {
     if manifests.is_empty() {
         return;
     }
-    let lead =
-        "The number before a line is how many hops it decided: by its host, its route, its weight or its cluster.";
-    section(out, "Manifests", lead);
+    let count = |of: fn(&Manifest) -> usize| manifests.iter().map(of).sum::<usize>();
+    let (decided, never) = (count(|own| own.decided.len()), count(|own| own.never.len()));
+    let lead = format!(
+        "The number before a line is how many hops it decided, by its host, its route, its weight or its cluster; 0 stands before a line \
+         that a proxy was given and that decided nothing. {decided} of {} such lines decided anything.",
+        decided + never
+    );
+    section(out, "Manifests", &lead);
     let mut room = LINES_MAX;
     for manifest in manifests {
         let lines = manifest.text.lines().count();
@@ -32,7 +37,11 @@ pub(super) fn render(out: &mut String, manifests: &[Manifest]) {
         for (at, line) in manifest.text.lines().take(room).enumerate() {
             let number = u32::try_from(at + 1).unwrap_or(u32::MAX);
             let count = manifest.decided.iter().find(|(own, _)| *own == number).map(|(_, count)| *count);
-            let (class, shown) = count.map_or(("", String::new()), |count| (" class=\"hit\"", count.to_string()));
+            let (class, shown) = match count {
+                Some(count) => (" class=\"hit\"", count.to_string()),
+                None if manifest.never.binary_search(&number).is_ok() => (" class=\"never\"", "0".to_owned()),
+                None => ("", String::new()),
+            };
             let _ = write!(out, "<span{class}><b>{shown}</b><i>{number}</i>{}\n</span>", markup(line));
         }
         if lines > room {

@@ -7,22 +7,26 @@
 //! - [`model`]: what a page is made of
 //! - [`page`]: the page, its head and its scenarios
 //! - [`verdicts`]: checks and messages
-//! - [`graph`], [`layers`]: who called whom
-//! - [`timeline`]: faults, steps, requests and configuration over time
+//! - [`graph`], [`labels`], [`layers`]: who called whom
+//! - [`timeline`], [`rows`]: faults, steps, requests and configuration over time
 //! - [`split`]: the binomial curve of each split
 //! - [`latency`]: distributions of latencies
 //! - [`requests`]: single requests, hop by hop
-//! - [`tables`]: mTLS census, faults, what identifies the run
+//! - [`census`]: who proved who they are to whom
+//! - [`tables`]: faults, what identifies the run
 //! - [`manifests`]: files with the lines that decided
 //! - [`svg`]: numbers and axes of drawings
 
+mod census;
 mod graph;
+mod labels;
 mod latency;
 mod layers;
 mod manifests;
 pub mod model;
 mod page;
 mod requests;
+mod rows;
 mod split;
 mod svg;
 mod tables;
@@ -30,7 +34,7 @@ mod timeline;
 mod verdicts;
 
 pub use model::{
-    Band, Bar, Evidence, GraphEdge, Latencies, Manifest, Page, ProxyRow, RateBin, SplitPicture, Timeline, TlsCounts,
-    Waterfall,
+    Band, Bar, Evidence, GraphEdge, Latencies, LatencyBin, Manifest, Page, ProxyRow, RateBin, SplitLine, SplitPicture,
+    SplitPoint, Timeline, TlsCounts, Try, Waterfall,
 };
 pub use page::render;

@@ -14,6 +14,8 @@ pub struct Page {
     pub exit: u8,
     /// What each scenario of the report showed, in their order; `None` for one that did not run.
     pub evidence: Vec<Option<Evidence>>,
+    /// What a sweep says of all its seeds together, as on the terminal; `None` when it is no sweep.
+    pub sweep: Option<String>,
 }
 
 /// What one run showed.
@@ -21,6 +23,8 @@ pub struct Page {
 pub struct Evidence {
     /// Who called whom.
     pub graph: Vec<GraphEdge>,
+    /// Nodes of the graph that faults were put on, with the faults.
+    pub faulted: Vec<(String, Vec<String>)>,
     /// What happened when.
     pub timeline: Timeline,
     /// One for each statistical test.
@@ -50,6 +54,8 @@ pub struct GraphEdge {
     pub tls: TlsCounts,
     /// Requests by the version of the pod that was chosen; empty where pods have none.
     pub arms: Vec<(String, u64)>,
+    /// Faults on the link between its pods: `loss a <-> b`.
+    pub faults: Vec<String>,
 }
 
 /// Requests by how their connection was secured.
@@ -78,10 +84,53 @@ pub struct Timeline {
     pub bin_ms: f64,
     /// Clients' requests in bins of equal width from 0 on.
     pub rates: Vec<RateBin>,
+    /// How each split came about.
+    pub splits: Vec<SplitLine>,
+    /// Clients' latencies, in order.
+    pub latencies: Vec<LatencyBin>,
     /// One for each proxy.
     pub proxies: Vec<ProxyRow>,
     /// Proxies that are left out.
     pub proxies_left_out: usize,
+    /// Pushes and answers before `from_ms`, which are left out.
+    pub earlier: u64,
+}
+
+/// The share of a version among the decisions so far, as it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SplitLine {
+    /// Where.
+    pub edge: String,
+    /// The version.
+    pub arm: String,
+    /// Its configured share, in percent.
+    pub percent: f64,
+    /// In order.
+    pub points: Vec<SplitPoint>,
+}
+
+/// Decisions up to a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplitPoint {
+    /// The moment, in whole milliseconds.
+    pub at_ms: u64,
+    /// Decisions so far.
+    pub n: u64,
+    /// Of them, those for the version.
+    pub count: u64,
+    /// The smallest and the largest count that would be accepted of so many.
+    pub accepted: (u64, u64),
+}
+
+/// Quantiles of clients' latencies in a span of time, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LatencyBin {
+    /// Its start.
+    pub from_ms: f64,
+    /// Its end.
+    pub to_ms: f64,
+    /// 50 %, 95 %, 99 %.
+    pub quantiles: [f64; 3],
 }
 
 /// A span of time with a name.
@@ -140,6 +189,8 @@ pub struct SplitPicture {
     pub accepted: (u64, u64),
     /// Probability that a proper run falls outside.
     pub alpha: f64,
+    /// The smallest shift of the true share, in points, that is seen with 99 %; `None` when there is none.
+    pub sees_points: Option<f64>,
     /// The distribution: counts and their probabilities, in order.
     pub curve: Vec<(u64, f64)>,
 }
@@ -195,6 +246,21 @@ pub struct Bar {
     pub decided: Option<String>,
     /// Whether it failed.
     pub failed: bool,
+    /// Its tries, where there was more than one.
+    pub tries: Vec<Try>,
+}
+
+/// One try of a hop.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Try {
+    /// `try 2: service-go@v1#0 200`.
+    pub label: String,
+    /// Since the request's start.
+    pub from_ms: f64,
+    /// How long it took.
+    pub took_ms: f64,
+    /// Whether it failed.
+    pub failed: bool,
 }
 
 /// One file of the user's.
@@ -206,4 +272,6 @@ pub struct Manifest {
     pub text: String,
     /// How many hops each line decided, by its number from 1, in order.
     pub decided: Vec<(u32, u64)>,
+    /// Lines that a proxy was given and that decided nothing, in order.
+    pub never: Vec<u32>,
 }

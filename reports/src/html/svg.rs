@@ -11,8 +11,11 @@ pub(super) fn n(value: f64) -> String {
 pub(super) fn duration(ms: f64) -> String {
     let sign = if ms < 0.0 { "−" } else { "" };
     let ms = ms.abs();
-    if ms < 1000.0 {
-        return format!("{sign}{} ms", trimmed(ms, if ms < 100.0 { 1 } else { 0 }));
+    if ms < 0.005 {
+        return "0".to_owned();
+    }
+    if ms < 999.5 {
+        return format!("{sign}{} ms", trimmed(ms, if ms < 0.1 { 2 } else { usize::from(ms < 100.0) }));
     }
     let seconds = ms / 1000.0;
     if seconds < 120.0 {
@@ -37,6 +40,31 @@ pub(super) fn percent(count: u64, of: u64) -> String {
     format!("{:.1}%", count as f64 * 100.0 / of.max(1) as f64)
 }
 
+/// `text`, not longer than `most` characters.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// Shares of `counts` as percents with one decimal that add up to 100: what rounding leaves goes to those
+/// that lost most by it.
+pub(super) fn shares(counts: &[u64]) -> Vec<String> {
+    let sum: u64 = counts.iter().sum();
+    if sum == 0 {
+        return counts.iter().map(|_| "0.0%".to_owned()).collect();
+    }
+    let wide = |count: u64| u128::from(count) * 1000;
+    let mut mills: Vec<u128> = counts.iter().map(|count| wide(*count) / u128::from(sum)).collect();
+    let mut by_loss: Vec<usize> = (0..counts.len()).collect();
+    by_loss.sort_by_key(|at| std::cmp::Reverse(wide(counts[*at]) % u128::from(sum)));
+    let lost = 1000u128.saturating_sub(mills.iter().sum());
+    let lost = usize::try_from(lost).unwrap_or(0);
+    by_loss.into_iter().take(lost).for_each(|at| mills[at] += 1);
+    mills.into_iter().map(|share| format!("{}.{}%", share / 10, share % 10)).collect()
+}
+
 /// Places for about `wanted` marks between `from` and `to`, at round numbers.
 pub(super) fn ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
     let span = to - from;
@@ -55,6 +83,22 @@ pub(super) fn ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
     let first = (from / step).ceil() as i64;
     let last = (to / step + 1e-9).floor() as i64;
     (first..=last).map(|at| at as f64 * step).collect()
+}
+
+/// Steps between marks of time from a second on, in milliseconds.
+const TIME_STEPS: [f64; 17] =
+    [1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5];
+
+/// Places for about `wanted` marks between two times in milliseconds, at round seconds, minutes or hours.
+pub(super) fn time_ticks(from: f64, to: f64, wanted: usize) -> Vec<f64> {
+    let rough = (to - from) / wanted.max(1) as f64;
+    match TIME_STEPS.into_iter().find(|step| *step >= rough) {
+        Some(step) if rough > TIME_STEPS[0] => {
+            let (first, last) = ((from / step).ceil() as i64, (to / step).floor() as i64);
+            (first..=last).map(|at| at as f64 * step).collect()
+        }
+        _ => ticks(from, to, wanted),
+    }
 }
 
 /// A linear scale from values to coordinates.
@@ -89,9 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn times_are_marked_at_round_minutes_and_hours() {
+        let marks = |to: f64| time_ticks(0.0, to, 10).into_iter().map(duration).collect::<Vec<_>>();
+        assert_eq!(marks(8.0 * 36e5)[..3], ["0", "1 h", "2 h"]);
+        assert_eq!(marks(20_300.0)[..3], ["0", "5 s", "10 s"]);
+        assert_eq!(marks(60.0)[..3], ["0", "10 ms", "20 ms"]);
+        assert_eq!(marks(400_000.0)[..3], ["0", "60 s", "2 m"]);
+    }
+
+    #[test]
     fn durations_read_as_people_write_them() {
         for (ms, wanted) in [
-            (0.0, "0 ms"),
+            (0.0, "0"),
+            (999.7, "1 s"),
             (6.14, "6.1 ms"),
             (250.0, "250 ms"),
             (1500.0, "1.5 s"),
@@ -102,6 +156,13 @@ mod tests {
         ] {
             assert_eq!(duration(ms), wanted);
         }
+    }
+
+    #[test]
+    fn shares_add_up_to_a_hundred() {
+        assert_eq!(shares(&[1399, 601]), ["70.0%", "30.0%"]);
+        assert_eq!(shares(&[1, 1, 1]), ["33.4%", "33.3%", "33.3%"]);
+        assert_eq!(shares(&[0, 0]), ["0.0%", "0.0%"]);
     }
 
     #[test]

@@ -3,9 +3,13 @@
 use std::fmt::Write;
 
 use super::page::section;
+use super::svg::cut;
 use crate::escape::markup;
 use crate::terminal::{self, Paint};
 use crate::{CheckResult, CheckVerdict, Diagnostic, ScenarioResult, Severity};
+
+/// Characters of a file's name.
+const FILE_MAX: usize = 32;
 
 /// What was judged, and why it came out so.
 pub(super) fn render(out: &mut String, scenario: &ScenarioResult) {
@@ -28,7 +32,7 @@ pub(super) fn render(out: &mut String, scenario: &ScenarioResult) {
 }
 
 fn checks(out: &mut String, scenario: &ScenarioResult) {
-    out.push_str("<div class=\"wide\"><table class=\"checks\">\n<thead><tr><th></th><th>edge</th><th>check</th><th>observed</th><th>allowed</th><th>asked at</th></tr></thead>\n<tbody>\n");
+    out.push_str("<div class=\"wide\"><table class=\"checks\">\n<thead><tr><td></td><th>edge</th><th>check</th><th>observed</th><th>allowed</th><th>asked at</th></tr></thead>\n<tbody>\n");
     let (bad, good): (Vec<_>, Vec<_>) = scenario.checks.iter().partition(|check| check.verdict.is_failure());
     let mut before = None;
     for check in bad.into_iter().chain(good) {
@@ -42,10 +46,10 @@ fn checks(out: &mut String, scenario: &ScenarioResult) {
 /// One check; an edge is named by the first of its checks.
 fn row(out: &mut String, check: &CheckResult, is_named: bool) {
     let (class, mark) = match check.verdict {
-        CheckVerdict::Pass => ("ok", "✓"),
-        CheckVerdict::Fail => ("bad", "✗"),
-        CheckVerdict::Inconclusive => ("bad", "?"),
-        CheckVerdict::NotJudged => ("dim", "–"),
+        CheckVerdict::Pass => ("ok", "<b title=\"passed\">✓</b>"),
+        CheckVerdict::Fail => ("bad", "<b title=\"failed\">✗</b>"),
+        CheckVerdict::Inconclusive => ("bad", "<b title=\"inconclusive\">?</b>"),
+        CheckVerdict::NotJudged => ("dim", "<b title=\"not judged\">–</b>"),
     };
     let never = if check.kind == "never" { "never " } else { "" };
     let edge = if is_named { String::new() } else { format!("{never}{}", markup(&check.edge)) };
@@ -54,11 +58,11 @@ fn row(out: &mut String, check: &CheckResult, is_named: bool) {
     let power = check.power.as_ref().map(|power| format!("<br><small>{}</small>", markup(power))).unwrap_or_default();
     let _ = writeln!(
         out,
-        "<tr class=\"{class}\"><td><b>{mark}</b></td><td>{edge}</td><td>{}</td><td>{}{power}</td><td>{}</td><td><code>{}:{}</code></td></tr>",
+        "<tr class=\"{class}\"><td>{mark}</td><td>{edge}</td><td>{}</td><td>{}{power}</td><td>{}</td><td><code>{}:{}</code></td></tr>",
         markup(what),
         markup(observed),
         markup(&check.allowed),
-        markup(file_name(&check.asked_at.file)),
+        markup(&cut(file_name(&check.asked_at.file), FILE_MAX)),
         check.asked_at.line,
     );
 }

@@ -94,7 +94,10 @@ pub fn explain(args: &ExplainArgs, runner: &Runner<'_>, out: &mut dyn Write, err
     if chosen.is_empty() {
         let why = match subject {
             Subject::Numbered(number) => format!("the run has {} requests, no r{number}", calls.len()),
-            Subject::Failed => format!("none of {} requests failed", calls.len()),
+            Subject::Failed => {
+                let all = calls.len();
+                format!("none of {all} requests failed; `r1` to `r{all}` explain any of them")
+            }
             _ => "the run sent no request".to_owned(),
         };
         writeln!(err, "wavetank: {why}")?;
@@ -102,6 +105,13 @@ pub fn explain(args: &ExplainArgs, runner: &Runner<'_>, out: &mut dyn Write, err
     }
     for (number, call) in chosen {
         out.write_all(request::request(&format!("r{number}"), call, &words).as_bytes())?;
+    }
+    if let Subject::Failed = subject {
+        let more: Vec<usize> =
+            calls.iter().filter(|(_, call)| failed(call)).skip(FAILED_MAX).map(|own| own.0).collect();
+        if let Some(next) = more.first() {
+            writeln!(out, " and {} more that failed, from r{next} on", more.len())?;
+        }
     }
     Ok(PASSED)
 }
@@ -141,8 +151,12 @@ fn subject(args: &ExplainArgs) -> Result<Subject, String> {
     })))
 }
 
+/// Whether a request failed, as far as one asks why: 4xx are explained too.
+fn failed(call: &Call) -> bool {
+    call.status == 0 || call.status >= 400
+}
+
 fn choose<'a>(subject: &Subject, calls: &[(usize, &'a Call)]) -> Vec<(usize, &'a Call)> {
-    let failed = |call: &Call| call.status == 0 || call.status >= 400;
     match subject {
         Subject::Numbered(number) => calls.iter().filter(|(own, _)| own == number).copied().collect(),
         Subject::Failed => calls.iter().filter(|(_, call)| failed(call)).take(FAILED_MAX).copied().collect(),
@@ -159,6 +173,9 @@ fn proxies(
     err: &mut dyn Write,
 ) -> io::Result<u8> {
     let log: &ObservationLog = &ran.log;
+    if let Some(last) = log.entries().last().filter(|last| last.at() < log.start() + at) {
+        writeln!(err, "wavetank: the run ended by {}; this is what was known then", words.when(last.at()))?;
+    }
     let mut found = BTreeSet::new();
     for node in ran.book.histories.keys() {
         let ip: Option<IpAddr> = node.split('~').nth(1).and_then(|ip| ip.parse().ok());
@@ -178,15 +195,16 @@ fn proxies(
 }
 
 fn tell_invalid(wrong: &Invalid, err: &mut dyn Write) -> io::Result<u8> {
-    outcome::tell(&outcome::invalid(wrong, 1), err)?;
+    outcome::tell(&outcome::invalid(wrong, 1), INVALID, err)?;
     Ok(INVALID)
 }
 
 fn tell_broken(scenario: &Scenario, seed: u64, error: &RunError, err: &mut dyn Write) -> io::Result<u8> {
-    outcome::tell(&outcome::broken(scenario, seed, error), err)?;
-    Ok(match error {
+    let exit = match error {
         RunError::Manifests(_) | RunError::Scenario(_) => INVALID,
         RunError::NotConverged(_) => FAILED,
         RunError::Internal(_) => INTERNAL,
-    })
+    };
+    outcome::tell(&outcome::broken(scenario, seed, error), exit, err)?;
+    Ok(exit)
 }

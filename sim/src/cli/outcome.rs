@@ -132,10 +132,10 @@ pub(super) fn invalid(invalid: &Invalid, seed: u64) -> ScenarioResult {
     ScenarioResult { diagnostics: tell(&invalid.sources), ..empty(&invalid.file, "not a valid scenario", "", seed) }
 }
 
-/// Writes a result that is not one of a run as its text.
-pub(super) fn tell(result: &ScenarioResult, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a result that is not one of a run as its text; `exit` is the exit code of the command.
+pub(super) fn tell(result: &ScenarioResult, exit: u8, out: &mut dyn Write) -> io::Result<()> {
     let report = RunReport::new("wavetank", vec![result.clone()]);
-    out.write_all(terminal::render(&report, Detail::Normal, Paint::Plain, 1).as_bytes())
+    out.write_all(terminal::render(&report, Detail::Normal, Paint::Plain, exit).as_bytes())
 }
 
 fn empty(file: &str, name: &str, compat: &str, seed: u64) -> ScenarioResult {

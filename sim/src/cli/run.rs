@@ -73,7 +73,7 @@ pub fn run(
     let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
     let verified: String = all.iter().map(|done| done.verified.as_str()).collect();
     let (results, evidence) = all.into_iter().map(|done| (done.result, done.evidence)).unzip();
-    let page = Page { report: RunReport::new(TOOL, results), exit, evidence };
+    let page = Page { report: RunReport::new(TOOL, results), exit, evidence, sweep: None };
     output::write(&args.outputs, around, &page, Told::Results { verified }, out, err)
 }
 
@@ -97,7 +97,7 @@ fn swept(
         writeln!(err, "wavetank: no scenario matched")?;
         return Ok(NOTHING);
     }
-    let page = Page { report: RunReport::new(TOOL, results), exit, evidence: Vec::new() };
+    let page = Page { report: RunReport::new(TOOL, results), exit, evidence: Vec::new(), sweep: Some(text.clone()) };
     output::write(&session.args.outputs, around, &page, Told::Text(text), out, err)
 }
 

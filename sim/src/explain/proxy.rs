@@ -52,7 +52,11 @@ fn listeners(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
     out.push_str(" listeners\n");
     for (name, listener) in &snapshot.listeners {
         let place = words.place(listener.provenance.as_ref());
-        let line = format!("   {name}  {}  {} filter chains  {place}", listener.address, listener.filter_chains.len());
+        let chains = match listener.filter_chains.len() {
+            1 => "1 filter chain".to_owned(),
+            count => format!("{count} filter chains"),
+        };
+        let line = format!("   {name}  {}  {chains}  {place}", listener.address);
         out.push_str(line.trim_end());
         out.push('\n');
     }

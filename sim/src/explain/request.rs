@@ -1,5 +1,7 @@
 //! The hops of one request: what it met at every proxy, in the order of the proxies' records.
 
+use std::net::IpAddr;
+
 use wavetank_proxy::record::{Direction, Record};
 use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::snapshot::route::Action;
@@ -22,17 +24,24 @@ pub fn request(name: &str, call: &Call, words: &Words<'_>) -> String {
         Some(failure) => format!("no answer ({failure})"),
         None => call.status.to_string(),
     };
+    let sent = sent(call, words);
+    let records: Vec<&Record> = words.book.records_of(&call.request).collect();
+    // A row of a decision table is sent to an address that nobody has; the first proxy knows what was asked for.
+    let is_address = call.destination.name.parse::<IpAddr>().is_ok();
+    let asked = records.first().filter(|_| is_address);
+    let asked = asked.map_or_else(|| call.destination.to_string(), |record| record.authority.to_string());
     out.line(&format!(
-        " {name}  {}  {}  {} -> {}  {answer} in {}",
+        " {name}  {}  {}  {} -> {asked}  {answer} in {}",
         call.target,
         words.when(call.at),
         call.source,
-        call.destination,
         millis(call.latency)
     ));
-    let sent = sent(call, words);
+    if let Some(path) = path(&records, words) {
+        out.field("path", &path);
+    }
     let mut met = 0;
-    for (at, record) in words.book.records_of(&call.request).enumerate() {
+    for (at, record) in records.into_iter().enumerate() {
         met = at + 1;
         // What the caller sent is known at the first proxy; what an app sends on is the app's.
         hop(&mut out, met, record, if at == 0 { sent.as_deref() } else { None }, words);
@@ -41,6 +50,35 @@ pub fn request(name: &str, call: &Call, words: &Words<'_>) -> String {
         out.line("   no proxy has a record of this request");
     }
     out.text
+}
+
+/// Where the request went, pod by pod: `ingress -> service-python@v1#0 -> (service-lua@v2#0, service-go@v1#0)`.
+/// `None` when it met no more than one proxy on its way out.
+fn path(records: &[&Record], words: &Words<'_>) -> Option<String> {
+    let mut left: Vec<(String, String)> = records
+        .iter()
+        .filter(|record| record.direction != Direction::Inbound)
+        .map(|record| {
+            let to = record.endpoint().map_or_else(|| "nowhere".to_owned(), |at| words.who(at.ip()));
+            (words.proxy(&record.node), to)
+        })
+        .collect();
+    let first = left.first()?.0.clone();
+    (left.len() > 1).then(|| below(&first, &mut left))
+}
+
+/// `from` and all that it called, each call told once.
+fn below(from: &str, left: &mut Vec<(String, String)>) -> String {
+    let mut called = Vec::new();
+    while let Some(at) = left.iter().position(|(source, _)| source == from) {
+        let (_, to) = left.remove(at);
+        called.push(below(&to, left));
+    }
+    match called.as_slice() {
+        [] => from.to_owned(),
+        [only] => format!("{from} -> {only}"),
+        several => format!("{from} -> ({})", several.join(", ")),
+    }
 }
 
 /// The headers of the traffic that a call belongs to.
@@ -88,7 +126,10 @@ fn hop(out: &mut Lines, number: usize, record: &Record, sent: Option<&[(String, 
         words.when(record.start),
         decision.config_version
     ));
-    let from = words.who(record.downstream.remote.ip());
+    let mut from = words.who(record.downstream.remote.ip());
+    if record.direction == Direction::Outbound && from == words.proxy(&record.node) {
+        from = "its own program".to_owned();
+    }
     out.field("from", &format!("{from}, {}", words::tls(&record.downstream.tls)));
     if let Some(listener) = &decision.listener {
         let chain = decision.filter_chain.as_ref().filter(|name| !name.is_empty());
@@ -181,6 +222,8 @@ fn cluster(out: &mut Lines, record: &Record, snapshot: Option<&Snapshot>, words:
             Some(none) if none.is_zero() => "none".to_owned(),
             Some(bound) => words::seconds(bound),
         };
-        out.field("policy", &format!("retries {}; timeout {timeout}", words::retries(policy.map(|own| &**own))));
+        let retries = words::retries(policy.map(|own| &**own));
+        let used = if retries != "none" && record.attempts.len() < 2 { ", not used" } else { "" };
+        out.field("policy", &format!("retries {retries}{used}; timeout {timeout}"));
     }
 }

@@ -89,7 +89,10 @@ pub fn choice(snapshot: &Snapshot, cluster: &Cluster) -> String {
             format!("by DNS: {}", names.join(", "))
         }
         (_, None) => "no endpoints".to_owned(),
-        (_, Some(own)) => format!("{} of {} endpoints healthy", own.healthy().len(), own.endpoints().len()),
+        (_, Some(own)) => {
+            let all = own.endpoints().len();
+            format!("{} of {all} endpoint{} healthy", own.healthy().len(), if all == 1 { "" } else { "s" })
+        }
     }
 }
 

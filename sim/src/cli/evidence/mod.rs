@@ -1,6 +1,7 @@
 //! What a run showed, counted from its log for the HTML page.
 //!
 //! - [`edges`]: who called whom, and how long it took
+//! - [`faults`]: where in it faults were
 //! - [`time`]: steps, faults, requests and configuration over time
 //! - [`chances`]: the distribution behind each split
 //! - [`requests`]: a choice of requests, hop by hop
@@ -8,6 +9,7 @@
 
 mod chances;
 mod edges;
+mod faults;
 mod lines;
 mod requests;
 mod time;
@@ -18,8 +20,9 @@ mod tests;
 use std::time::Duration;
 
 use wavetank_platform::Instant;
-use wavetank_reports::html::Evidence;
+use wavetank_reports::html::{Evidence, Timeline};
 
+use crate::check::judge::share_of_budget;
 use crate::observe::{Failure, Hop, Party, Service};
 use crate::scenario::Scenario;
 use crate::target::RunOutcome;
@@ -27,14 +30,18 @@ use crate::target::RunOutcome;
 /// Everything the page shows of a run, judged at `alpha`, with `requests_max` requests in full.
 pub(super) fn of_run(scenario: &Scenario, outcome: &RunOutcome, alpha: f64, requests_max: usize) -> Evidence {
     let log = &outcome.log;
+    let alpha = share_of_budget(&scenario.checks, alpha);
+    let (graph, faulted) = faults::marked(edges::graph(log), outcome);
+    let over_time = chances::over_time(&scenario.checks, log, alpha);
     Evidence {
-        graph: edges::graph(log),
-        timeline: time::timeline(outcome),
+        graph,
+        faulted,
+        timeline: Timeline { splits: over_time, ..time::timeline(outcome) },
         splits: chances::splits(&scenario.checks, log, alpha),
         latencies: edges::latencies(log),
-        requests: requests::chosen(scenario, log, requests_max),
+        requests: requests::chosen(scenario, outcome, requests_max),
         requests_total: log.calls().count() as u64,
-        manifests: lines::manifests(scenario, log),
+        manifests: lines::manifests(scenario, outcome),
     }
 }
 

@@ -1,21 +1,25 @@
 //! A choice of requests, hop by hop: those that failed, the slowest, and one for each way that requests took.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use wavetank_reports::html::{Bar, Waterfall};
+use wavetank_proxy::record::{Direction, Record};
+use wavetank_reports::html::{Bar, Try, Waterfall};
 
 use super::{caller, hop_failed, is_failed, millis, since};
-use crate::observe::{Call, Hop, ObservationLog, Tls};
+use crate::observe::{Call, Hop, Party, Tls};
 use crate::scenario::Scenario;
+use crate::target::RunOutcome;
 
 /// The slowest ones that are shown.
 const SLOWEST: usize = 20;
-/// Hops of one request, and of all that are shown, at most: they are most of a page's size.
+/// Hops of one request, and hops and tries of all that are shown, at most: they are most of a page's size.
 const HOPS_MAX: usize = 60;
 const HOPS_SHOWN: usize = 1500;
 
 /// At most `most` requests in the order of their start.
-pub(super) fn chosen(scenario: &Scenario, log: &ObservationLog, most: usize) -> Vec<Waterfall> {
+pub(super) fn chosen(scenario: &Scenario, outcome: &RunOutcome, most: usize) -> Vec<Waterfall> {
+    let log = &outcome.log;
     let calls: Vec<&Call> = log.calls().collect();
     let mut hops: BTreeMap<&str, Vec<&Hop>> = BTreeMap::new();
     for hop in log.hops() {
@@ -48,18 +52,33 @@ pub(super) fn chosen(scenario: &Scenario, log: &ObservationLog, most: usize) -> 
             None => {}
         }
     }
-    let show = |(at, why): (usize, String)| waterfall(scenario, log, at, calls[at], hops_of(calls[at]), why);
-    why.into_iter().map(show).collect()
+    let told = Told { scenario, outcome, retried: retried(outcome, why.keys().map(|at| calls[*at])) };
+    why.into_iter().map(|(at, why)| told.waterfall(at, calls[at], hops_of(calls[at]), why)).collect()
 }
 
-/// Whether there is room for these hops, which is then taken.
+/// The callers' records of hops of `calls` that took more than one try, by their requests.
+fn retried<'a>(outcome: &'a RunOutcome, calls: impl Iterator<Item = &'a Call>) -> BTreeMap<&'a str, Vec<&'a Record>> {
+    let mut found: BTreeMap<&str, Vec<&Record>> = calls.map(|call| (&*call.request, Vec::new())).collect();
+    for record in &outcome.book.records {
+        let is_callers = record.direction != Direction::Inbound && record.attempts.len() > 1;
+        if let Some(own) = record.request_id.as_deref().filter(|_| is_callers).and_then(|id| found.get_mut(id)) {
+            own.push(record);
+        }
+    }
+    found
+}
+
+/// Whether there is room for these hops and their tries, which is then taken.
 fn take_room(room: &mut usize, hops: &[&Hop]) -> bool {
-    let left = room.checked_sub(hops.len().min(HOPS_MAX));
+    let tries = |hop: &&Hop| if hop.attempts > 1 { hop.attempts as usize } else { 0 };
+    let wanted = hops.iter().take(HOPS_MAX).map(|hop| 1 + tries(hop)).sum();
+    let left = room.checked_sub(wanted);
     *room = left.unwrap_or(*room);
     left.is_some()
 }
 
-/// What makes two requests equal: what was asked, which hops they took, what decided, how they ended.
+/// What makes two requests equal: what was asked, which hops they took in how many tries, what decided,
+/// how they ended.
 fn way(call: &Call, hops: &[&Hop]) -> String {
     let mut way = format!("{} {} {}", call.traffic, call.target, call.status);
     let steps: BTreeSet<String> = hops
@@ -67,7 +86,8 @@ fn way(call: &Call, hops: &[&Hop]) -> String {
         .map(|hop| {
             let decided = hop.decision.place().map(ToString::to_string).unwrap_or_default();
             let arm = hop.arm().unwrap_or("");
-            format!("{}>{}@{arm} {} {:?} {decided}", caller(&hop.source), hop.destination, hop.status, hop.flags)
+            let (from, to) = (caller(&hop.source), &hop.destination);
+            format!("{from}>{to}@{arm} {} {:?} {} {decided}", hop.status, hop.flags, hop.attempts)
         })
         .collect();
     steps.iter().for_each(|step| {
@@ -77,44 +97,87 @@ fn way(call: &Call, hops: &[&Hop]) -> String {
     way
 }
 
-fn waterfall(
-    scenario: &Scenario,
-    log: &ObservationLog,
-    at: usize,
-    call: &Call,
-    hops: &[&Hop],
-    why: String,
-) -> Waterfall {
-    let mut bars = Vec::new();
-    let mut left: Vec<&Hop> = hops.iter().take(HOPS_MAX).copied().collect();
-    nest(scenario, call, &caller(&call.source), 0, &mut left, &mut bars);
-    // What nobody's hop leads to.
-    for hop in std::mem::take(&mut left) {
-        bars.push(bar(scenario, call, hop, 0));
+/// What the chosen requests are told from.
+struct Told<'a> {
+    scenario: &'a Scenario,
+    outcome: &'a RunOutcome,
+    retried: BTreeMap<&'a str, Vec<&'a Record>>,
+}
+
+impl Told<'_> {
+    fn waterfall(&self, at: usize, call: &Call, hops: &[&Hop], why: String) -> Waterfall {
+        let mut bars = Vec::new();
+        let mut left: Vec<&Hop> = hops.iter().take(HOPS_MAX).copied().collect();
+        self.nest(call, &caller(&call.source), 0, &mut left, &mut bars);
+        // What nobody's hop leads to.
+        for hop in std::mem::take(&mut left) {
+            bars.push(self.bar(call, hop, 0));
+        }
+        // A row of a decision table is sent to an address that nobody has; its hop names what was asked for.
+        let is_address = call.destination.name.parse::<IpAddr>().is_ok();
+        let asked = hops.first().filter(|_| is_address).map_or(&call.destination, |hop| &hop.destination);
+        Waterfall {
+            number: at as u64 + 1,
+            target: format!("{} → {}", call.target, asked),
+            at_ms: since(self.outcome.log.start(), call.at),
+            took_ms: millis(call.latency),
+            answer: answer(call.status, call.failure),
+            failed: is_failed(call.status, call.failure),
+            why,
+            bars,
+        }
     }
-    Waterfall {
-        number: at as u64 + 1,
-        target: format!("{} → {}", call.target, call.destination),
-        at_ms: since(log.start(), call.at),
-        took_ms: millis(call.latency),
-        answer: answer(call.status, call.failure),
-        failed: is_failed(call.status, call.failure),
-        why,
-        bars,
+
+    /// Puts the hops that `source` made, each followed by those that its destination made.
+    fn nest(&self, call: &Call, source: &str, depth: usize, left: &mut Vec<&Hop>, bars: &mut Vec<Bar>) {
+        while let Some(at) = left.iter().position(|hop| caller(&hop.source) == source) {
+            let hop = left.remove(at);
+            bars.push(self.bar(call, hop, depth));
+            self.nest(call, &hop.destination.to_string(), depth + 1, left, bars);
+        }
+    }
+
+    fn bar(&self, call: &Call, hop: &Hop, depth: usize) -> Bar {
+        let version = hop.arm().map(|version| format!(" {version}")).unwrap_or_default();
+        let shown = |file: &str, line: u32| format!("{}:{line}", self.scenario.shown(file));
+        Bar {
+            depth,
+            label: format!("{} → {}{version}", caller(&hop.source), hop.destination),
+            from_ms: since(call.at, hop.at).max(0.0),
+            took_ms: millis(hop.latency),
+            note: note(hop),
+            decided: hop.decision.place().map(|place| shown(&place.file, place.line)),
+            failed: hop_failed(hop),
+            tries: self.tries(call, hop),
+        }
+    }
+
+    fn tries(&self, call: &Call, hop: &Hop) -> Vec<Try> {
+        let records = self.retried.get(&*hop.request).map_or(&[][..], Vec::as_slice);
+        // The record that the hop was made of began when it did, and made as many tries.
+        let own = records.iter().find(|own| own.start == hop.at && own.attempts.len() == hop.attempts as usize);
+        let attempts = own.map_or(&[][..], |own| own.attempts.as_slice());
+        let one = |attempt: &wavetank_proxy::record::Attempt| {
+            let party = attempt.endpoint.map(|at| self.outcome.book.parties.get(&at.ip()).map(Party::to_string));
+            let result = match (attempt.status, &attempt.failure) {
+                (Some(status), _) => status.to_string(),
+                (None, Some(failure)) => failure.to_string(),
+                (None, None) => "no response".to_owned(),
+            };
+            let pod = party.unwrap_or_else(|| Some("no endpoint".to_owned())).unwrap_or_default();
+            Try {
+                label: format!("try {}: {pod} {result}", attempt.number),
+                from_ms: since(call.at, attempt.start).max(0.0),
+                took_ms: millis(attempt.duration),
+                failed: attempt.status.is_none_or(|status| status >= 500),
+            }
+        };
+        attempts.iter().map(one).collect()
     }
 }
 
-/// Puts the hops that `source` made, each followed by those that its destination made.
-fn nest(scenario: &Scenario, call: &Call, source: &str, depth: usize, left: &mut Vec<&Hop>, bars: &mut Vec<Bar>) {
-    while let Some(at) = left.iter().position(|hop| caller(&hop.source) == source) {
-        let hop = left.remove(at);
-        bars.push(bar(scenario, call, hop, depth));
-        nest(scenario, call, &hop.destination.to_string(), depth + 1, left, bars);
-    }
-}
-
-fn bar(scenario: &Scenario, call: &Call, hop: &Hop, depth: usize) -> Bar {
-    let version = hop.arm().map(|version| format!(" {version}")).unwrap_or_default();
+/// What there is to say of a hop besides its time.
+fn note(hop: &Hop) -> String {
     let mut notes = vec![answer(hop.status, hop.failure)];
     notes.extend(hop.flags.iter().map(ToString::to_string));
     notes.push(match &hop.tls {
@@ -124,21 +187,12 @@ fn bar(scenario: &Scenario, call: &Call, hop: &Hop, depth: usize) -> Bar {
         None => "no connection".to_owned(),
     });
     if hop.attempts > 1 {
-        notes.push(format!("{} attempts", hop.attempts));
+        notes.push(format!("{} tries", hop.attempts));
     }
     if !hop.details.is_empty() && &*hop.details != "via_upstream" {
         notes.push(hop.details.to_string());
     }
-    let decided = hop.decision.place().map(|place| format!("{}:{}", scenario.shown(&place.file), place.line));
-    Bar {
-        depth,
-        label: format!("{} → {}{version}", caller(&hop.source), hop.destination),
-        from_ms: since(call.at, hop.at).max(0.0),
-        took_ms: millis(hop.latency),
-        note: notes.join(" · "),
-        decided,
-        failed: hop_failed(hop),
-    }
+    notes.join(" · ")
 }
 
 fn answer(status: u16, failure: Option<crate::observe::Failure>) -> String {

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use wavetank_control::config::SourceFile;
 use wavetank_platform::Instant;
+use wavetank_proxy::record::{Attempt, Direction, Leg, Protocol, Provenance, Record, TlsState};
+use wavetank_proxy::snapshot::Snapshot;
+use wavetank_proxy::snapshot::route::{Action, ClusterChoice, Forward, Route, RouteConfig, RouteMatch, VirtualHost};
 use wavetank_reports::html::TlsCounts;
+use wavetank_reports::{FaultResult, Place as Shown};
 
 use super::*;
 use crate::explain::Book;
+use crate::fault::{Fault, FaultKind, FaultOutcome};
 use crate::observe::{Ack, Call, Decision, Endpoint, Mark, Observation, ObservationLog, Place, Push, Tls};
 use crate::scenario::{Manifests, parse};
 
@@ -181,4 +186,140 @@ fn lines_that_decided_are_counted_where_they_stand() {
     let manifests = evidence(200).manifests;
     assert_eq!((manifests[0].file.as_str(), &manifests[0].decided[..]), ("lab/canary.yaml", &[(10, 40)][..]));
     assert_eq!(manifests[0].text, SCENARIO);
+}
+
+/// What the scenario's page shows of `outcome`.
+fn of(outcome: &RunOutcome) -> Evidence {
+    let scenario = parse(&SourceFile::new("lab/canary.yaml", SCENARIO), &Nothing).unwrap();
+    of_run(&scenario, outcome, 1e-6, 200)
+}
+
+#[test]
+fn lines_that_a_proxy_was_given_and_that_decided_nothing_are_named() {
+    let from = |line| Some(Provenance { file: "canary.yaml".into(), line, column: 1 });
+    let action = || Action::Forward(Box::new(Forward::to(ClusterChoice::Single("go".into()))));
+    let route = |line| Route { provenance: from(line), ..Route::new(RouteMatch::prefix("/"), action()) };
+    let mut host = VirtualHost::new("go", &["service-go"], vec![route(10), route(11)]);
+    host.provenance = from(8);
+    let config = RouteConfig::new("80", vec![host]).unwrap();
+    let snapshot = Snapshot { routes: BTreeMap::from([("80".into(), config.into())]), ..Snapshot::default() };
+    let mut outcome = outcome();
+    outcome.book.histories.insert("node".to_owned(), vec![(at(0), snapshot.into())]);
+    let manifests = of(&outcome).manifests;
+    assert_eq!((&manifests[0].decided[..], &manifests[0].never[..]), (&[(10, 40)][..], &[8, 11][..]));
+}
+
+#[test]
+fn a_split_is_followed_to_the_counts_that_are_judged() {
+    let line = evidence(200).timeline.splits;
+    let [line] = line.as_slice() else { panic!("{line:?}") };
+    let last = line.points.last().unwrap();
+    let split = &evidence(200).splits[0];
+    assert_eq!((last.n, last.count, last.accepted), (split.n, split.count, split.accepted));
+    assert_eq!((line.points.len(), line.points[0].n, line.points[0].at_ms), (40, 1, 12));
+    assert!(line.points.windows(2).all(|pair| pair[0].at_ms <= pair[1].at_ms && pair[0].count <= pair[1].count));
+}
+
+#[test]
+fn latencies_over_time_are_those_of_the_requests_sent_then() {
+    let line = evidence(200).timeline;
+    // Forty requests in 400 ms: bins of 10 ms, so quantiles of four requests.
+    assert_eq!((line.bin_ms, line.latencies.len()), (10.0, 11));
+    assert_eq!(line.latencies[1].quantiles, [5.0, 7.0, 7.0]);
+}
+
+#[test]
+fn what_came_long_before_the_traffic_is_counted_and_left_out() {
+    let mut entries = outcome().log.entries().to_vec();
+    entries.push(Observation::Push(Push {
+        at: at(100),
+        proxy: party("service-node"),
+        kind: "lds".into(),
+        version: "1".into(),
+    }));
+    let line = of(&RunOutcome { log: ObservationLog::new(at(1000), entries), ..outcome() }).timeline;
+    assert_eq!((line.from_ms, line.earlier, line.proxies[0].pushes.len()), (-110.0, 1, 1));
+}
+
+fn fault(kind: FaultKind) -> FaultOutcome {
+    let (name, on) = (kind.name().to_owned(), kind.on());
+    let (at, asked_at) = (Duration::ZERO, Shown::new("canary.yaml", 1, 1));
+    FaultOutcome {
+        result: FaultResult { kind: name, on, from_ms: 0, to_ms: 100, touched: 1 },
+        fault: Fault { asked_at, width: 1, at, duration: None, may_miss: false, kind },
+    }
+}
+
+#[test]
+fn faults_are_marked_where_requests_met_them() {
+    let partition = |link: &str| fault(FaultKind::Partition(link.parse().unwrap()));
+    let faults = vec![
+        partition("service-go@v2 <-> service-node"),
+        partition("service-node <-> control-plane"),
+        fault(FaultKind::Kill("service-go@v1".parse().unwrap())),
+        fault(FaultKind::Kill("elsewhere".parse().unwrap())),
+    ];
+    let found = of(&RunOutcome { faults, ..outcome() });
+    let marked: Vec<_> = found.graph.iter().filter(|edge| !edge.faults.is_empty()).collect();
+    let [edge] = marked.as_slice() else { panic!("{marked:?}") };
+    assert_eq!(
+        (edge.to.as_str(), &edge.faults[..]),
+        ("service-go", &["partition service-go@v2 <-> service-node".to_owned()][..])
+    );
+    let nodes = [("service-go", "kill service-go@v1"), ("service-node", "partition service-node <-> control-plane")];
+    let nodes = nodes.map(|(node, fault)| (node.to_owned(), vec![fault.to_owned()]));
+    assert_eq!(found.faulted, nodes);
+}
+
+#[test]
+fn a_hop_that_was_tried_again_shows_its_tries() {
+    let outcome = outcome();
+    let mut entries = outcome.log.entries().to_vec();
+    for entry in &mut entries {
+        if let Observation::Hop(hop) = entry {
+            hop.attempts = if &*hop.request == "q7" && &*hop.destination.name == "service-go" { 2 } else { 1 };
+        }
+    }
+    let try_of = |number: u32, start, status| Attempt {
+        number,
+        cluster: "go".into(),
+        endpoint: Some(([10, 0, 0, 9], 80).into()),
+        start: at(start),
+        duration: Duration::from_millis(2),
+        status,
+        upstream: None,
+        failure: status.is_none().then(|| "remote_connection_failure".into()),
+        transport_failure: None,
+    };
+    let leg = Leg { local: ([10, 0, 0, 8], 80).into(), remote: ([10, 0, 0, 8], 1).into(), tls: TlsState::Plaintext };
+    let record = Record {
+        node: "sidecar~10.0.0.8".into(),
+        direction: Direction::Outbound,
+        start: at(1072),
+        duration: Duration::from_millis(7),
+        protocol: Protocol::Http1,
+        downstream: leg,
+        original_dst: None,
+        sni: None,
+        method: "GET".into(),
+        authority: "service-go".into(),
+        path: "/env".into(),
+        request_id: Some("q7".into()),
+        user_agent: None,
+        status: 503,
+        flags: Vec::new(),
+        details: "via_upstream".into(),
+        bytes_received: 0,
+        bytes_sent: 0,
+        decision: wavetank_proxy::record::Decision::default(),
+        attempts: vec![try_of(1, 1073, None), try_of(2, 1076, Some(503))],
+    };
+    let mut book = Book { records: vec![record], ..Book::default() };
+    book.parties.insert([10, 0, 0, 9].into(), party("service-go"));
+    let found = of(&RunOutcome { log: ObservationLog::new(at(1000), entries), book, ..outcome });
+    let seventh = found.requests.iter().find(|request| request.number == 7).unwrap();
+    let tries: Vec<_> = seventh.bars[2].tries.iter().map(|own| (own.label.as_str(), own.from_ms, own.failed)).collect();
+    let wanted = [("try 1: service-go remote_connection_failure", 3.0, true), ("try 2: service-go 503", 6.0, true)];
+    assert_eq!(tries, wanted);
+    assert!(found.requests.iter().flat_map(|own| &own.bars).filter(|bar| !bar.tries.is_empty()).count() == 1);
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wavetank_reports::html::{Band, ProxyRow, RateBin, Timeline};
+use wavetank_reports::html::{Band, LatencyBin, ProxyRow, RateBin, Timeline};
 
+use super::faults::named;
 use super::{is_failed, millis, since};
 use crate::observe::{Mark, Observation, ObservationLog};
 use crate::target::RunOutcome;
@@ -11,7 +12,12 @@ use crate::target::RunOutcome;
 /// Bins of requests at most.
 const BINS_MAX: f64 = 160.0;
 /// Widths that a bin may have, in milliseconds; whole multiples of the last beyond.
-const BIN_WIDTHS: [f64; 13] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 6e4, 36e5];
+const BIN_WIDTHS: [f64; 17] =
+    [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 2e4, 6e4, 12e4, 3e5, 6e5, 18e5, 36e5];
+/// Bins of requests to one of latencies: quantiles need more requests than counts.
+const BINS_OF_LATENCY: f64 = 4.0;
+/// How much of the time before the traffic is shown, as a share of the time after.
+const BEFORE: f64 = 0.25;
 /// Proxies with a row of their own.
 const PROXIES_MAX: usize = 30;
 
@@ -19,24 +25,66 @@ const PROXIES_MAX: usize = 30;
 pub(super) fn timeline(outcome: &RunOutcome) -> Timeline {
     let log = &outcome.log;
     let mut proxies = proxies(log);
-    let pushes = proxies.iter().flat_map(|row| row.pushes.iter().chain(&row.acks));
-    let from_ms = pushes.fold(0.0, |first: f64, own| first.min(*own));
-    let to_ms = log.calls().map(|call| since(log.start(), call.at) + millis(call.latency)).fold(1.0, f64::max);
-    let faults = outcome.faults.iter().map(|fault| &fault.result);
-    let faults: Vec<Band> = faults
-        .map(|fault| Band {
-            label: format!("{} {}", fault.kind, fault.on).trim_end().to_owned(),
-            is_fault: true,
-            from_ms: fault.from_ms as f64,
-            to_ms: (fault.to_ms as f64).max(fault.from_ms as f64),
-        })
-        .collect();
+    let calls = log.calls().map(|call| since(log.start(), call.at) + millis(call.latency));
+    let to_ms = calls.chain(log.marks().map(|(at, _)| millis(at))).fold(1.0, f64::max);
+    let first = proxies.iter().flat_map(marks).fold(0.0, |first: f64, own| first.min(own));
+    let from_ms = first.max(-to_ms * BEFORE);
+    let earlier = cut_before(&mut proxies, from_ms);
+    let faults = outcome.faults.iter().map(|fault| Band {
+        label: named(fault),
+        is_fault: true,
+        from_ms: fault.result.from_ms as f64,
+        to_ms: (fault.result.to_ms as f64).max(fault.result.from_ms as f64),
+    });
     let bin_ms = bin_width(to_ms);
     let proxies_left_out = proxies.len().saturating_sub(PROXIES_MAX);
     proxies.truncate(PROXIES_MAX);
     let mut bands = steps(log, to_ms);
     bands.extend(faults);
-    Timeline { from_ms, to_ms, bands, bin_ms, rates: rates(log, bin_ms), proxies, proxies_left_out }
+    Timeline {
+        from_ms,
+        to_ms,
+        bands,
+        bin_ms,
+        rates: rates(log, bin_ms),
+        splits: Vec::new(),
+        latencies: latencies(log, bin_ms * BINS_OF_LATENCY),
+        proxies,
+        proxies_left_out,
+        earlier,
+    }
+}
+
+fn marks(row: &ProxyRow) -> impl Iterator<Item = f64> {
+    row.pushes.iter().chain(&row.acks).chain(&row.nacks).copied()
+}
+
+/// Leaves out what came before `from_ms`; how much that was.
+fn cut_before(proxies: &mut [ProxyRow], from_ms: f64) -> u64 {
+    let all = |proxies: &[ProxyRow]| proxies.iter().flat_map(marks).count() as u64;
+    let before = all(proxies);
+    for row in proxies.iter_mut() {
+        for times in [&mut row.pushes, &mut row.acks, &mut row.nacks] {
+            times.retain(|at| *at >= from_ms);
+        }
+    }
+    before - all(proxies)
+}
+
+/// Quantiles of the clients' latencies; a bin without requests is left out.
+fn latencies(log: &ObservationLog, width: f64) -> Vec<LatencyBin> {
+    let mut bins: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for call in log.calls() {
+        bins.entry((since(log.start(), call.at).max(0.0) / width) as u64).or_default().push(millis(call.latency));
+    }
+    let bin = |(at, mut samples): (u64, Vec<f64>)| {
+        samples.sort_by(f64::total_cmp);
+        let quantile =
+            |share: f64| samples[((share * samples.len() as f64).ceil() as usize).clamp(1, samples.len()) - 1];
+        let from_ms = at as f64 * width;
+        LatencyBin { from_ms, to_ms: from_ms + width, quantiles: [quantile(0.5), quantile(0.95), quantile(0.99)] }
+    };
+    bins.into_iter().map(bin).collect()
 }
 
 fn bin_width(to_ms: f64) -> f64 {

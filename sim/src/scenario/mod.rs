@@ -8,6 +8,7 @@
 //! - [`load`]: a scenario and its manifests from disk
 //! - [`parse`]: the keys of a scenario
 //! - [`fields`]: reading fields and gathering what is wrong with them
+//! - [`include`]: what is taken over from other files
 //! - [`config`]: manifests, by path or inline
 //! - [`added`]: echo services
 //! - [`traffic`]: streams of requests
@@ -25,6 +26,7 @@ mod config;
 mod expect;
 mod fault;
 mod fields;
+mod include;
 pub mod load;
 pub mod message;
 pub mod model;

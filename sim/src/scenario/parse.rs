@@ -8,6 +8,7 @@ use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 
 use super::fields::{Findings, Keys};
 use super::model::{App, Compat, Network, Scenario};
+use super::include::{self, Files};
 use super::{added, config, expect, fault, routes, step, traffic};
 use crate::check::Sources;
 use crate::fault::LinkChange;
@@ -19,6 +20,27 @@ pub trait Manifests {
     ///
     /// Errs with what is wrong with the path.
     fn read(&self, path: &str) -> Result<Vec<SourceFile>, String>;
+
+    /// The scenario file at `path`, which is seen from the scenario's folder, under the name that messages show.
+    ///
+    /// Errs with what is wrong with the path.
+    fn fragment(&self, path: &str) -> Result<SourceFile, String> {
+        match self.read(path)?.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(format!("{path} is not one file")),
+        }
+    }
+}
+
+/// What came of reading a scenario.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The scenario, as far as it can be read.
+    pub scenario: Option<Scenario>,
+    /// Everything that is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts of the files it is read from, for the lines that messages show.
+    pub sources: Sources,
 }
 
 pub(super) const SCENARIO: Keys = Keys {
@@ -26,6 +48,7 @@ pub(super) const SCENARIO: Keys = Keys {
     known: &[
         "scenario",
         "version",
+        "include",
         "compat",
         "app",
         "config",
@@ -62,20 +85,25 @@ pub const FALSE_FAILURE: f64 = 1e-6;
 /// # Errors
 /// When there is any problem.
 pub fn parse(source: &SourceFile, manifests: &dyn Manifests) -> Result<Scenario, Vec<Diagnostic>> {
-    match parse_all(source, manifests) {
-        (Some(scenario), found) if found.is_empty() => Ok(scenario),
-        (_, found) => Err(found),
+    let parsed = parse_all(source, manifests);
+    match parsed.scenario {
+        Some(scenario) if parsed.diagnostics.is_empty() => Ok(scenario),
+        _ => Err(parsed.diagnostics),
     }
 }
 
 /// Reads a scenario as far as it can be read, and everything that is wrong with it.
-pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> (Option<Scenario>, Vec<Diagnostic>) {
+pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> Parsed {
     let mut findings = Findings::default();
+    let mut files = Files::new(source);
     let parsed = parse_yaml(source, Limits::default());
     findings.extend(parsed.diagnostics);
     let documents: Vec<&Node> = parsed.documents.iter().filter(|document| !document.is_null()).collect();
     let scenario = match documents.as_slice() {
-        [one] => read(one, source, manifests, &mut findings),
+        [one] => findings.mapping(one, &SCENARIO).and_then(|own| {
+            let whole = include::whole(own, manifests, &mut files, &mut findings);
+            read(one, &whole, &files, manifests, &mut findings)
+        }),
         [] => None,
         [_, second, ..] => {
             findings.wrong(&second.span, "a scenario file holds one scenario; this is a second document");
@@ -87,15 +115,22 @@ pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> (Option<Scen
         let span = Span::at(source.name.clone(), 1, 1);
         found.push(Diagnostic::error(codes::MISSING_FIELD, &span, "there is no scenario in this file"));
     }
-    (scenario, found)
+    Parsed { scenario, diagnostics: found, sources: files.texts() }
 }
 
-fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &mut Findings) -> Option<Scenario> {
-    let mapping = findings.mapping(node, &SCENARIO)?;
+/// Reads the scenario of `node` with all its keys, those of fragments among them.
+fn read(
+    node: &Node,
+    mapping: &Mapping,
+    of: &Files,
+    manifests: &dyn Manifests,
+    findings: &mut Findings,
+) -> Option<Scenario> {
     let name = match mapping.get("scenario") {
         Some(name) => findings.text(name, "scenario").unwrap_or_default().to_owned(),
         None => {
-            findings.missing(&node.span, "a scenario needs the key `scenario`, which says what it shows");
+            let why = "a scenario needs the key `scenario`, which says what it shows; a part of others is read with them";
+            findings.missing(&node.span, why);
             String::new()
         }
     };
@@ -113,21 +148,18 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
     if !misspelt && !["expect", "never", "routes", "steps", "each_step"].iter().any(|key| mapping.get(key).is_some()) {
         findings.missing(&node.span, "a scenario needs `expect`, `never` or `routes`: without them nothing is judged");
     }
-    let mut config = config::read(mapping.get("config"), source, manifests, findings);
+    let mut config = config::read(mapping.get("config"), of, manifests, findings);
     step::patches(mapping.get("patch"), &mut config, findings);
-    let rollout = step::read(mapping, &config, source, manifests, &names, &times, findings);
+    let rollout = step::read(mapping, &config, of, manifests, &names, &times, findings);
     checks.splice(0..0, rollout.checks);
     let routes = routes::read(mapping.get("routes"), &config, findings);
     traffic.extend(crate::routes::probes(&routes));
-    let mut sources = Sources::default();
-    for file in &config {
+    let mut sources = of.texts();
+    for file in config.iter().filter(|file| sources.text(&file.name).is_none()).cloned().collect::<Vec<_>>() {
         sources.insert(file.name.to_string(), file.text.to_string());
     }
-    for name in [config::own_name(source), &source.name] {
-        sources.insert(name, source.text.to_string());
-    }
     Some(Scenario {
-        file: source.name.to_string(),
+        file: node.span.file.to_string(),
         name,
         compat: compat(mapping, findings),
         app: mapping.get("app").and_then(|node| app(node, findings)),
@@ -148,7 +180,7 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
     })
 }
 
-fn version(mapping: &Mapping, findings: &mut Findings) {
+pub(super) fn version(mapping: &Mapping, findings: &mut Findings) {
     if let Some(node) = mapping.get("version")
         && node.as_i64() != Some(1)
     {

@@ -10,6 +10,7 @@ use wavetank_control::config::yaml::{Mapping, Node};
 use super::config;
 use super::expect::{self, Context};
 use super::fields::{Findings, Keys};
+use super::include::Files;
 use super::model::{Abort, Step};
 use super::moment::Times;
 use super::parse::Manifests;
@@ -65,7 +66,7 @@ pub(super) struct Rollout {
 pub(super) fn read(
     mapping: &Mapping,
     files: &[SourceFile],
-    source: &SourceFile,
+    of: &Files,
     manifests: &dyn Manifests,
     streams: &[&str],
     times: &Times,
@@ -80,7 +81,7 @@ pub(super) fn read(
         }
         return rollout;
     };
-    let mut changer = Changer { files: files.to_vec(), weights: BTreeMap::new(), source, manifests };
+    let mut changer = Changer { files: files.to_vec(), weights: BTreeMap::new(), of, manifests };
     let each = mapping.get("each_step").and_then(|node| findings.mapping(node, &EACH_STEP));
     let abort = mapping.get("abort").and_then(|node| Some((node, findings.mapping(node, &ABORT)?)));
     let when = abort.and_then(|(node, abort)| when(node, abort, findings));
@@ -119,7 +120,7 @@ struct Changer<'a> {
     files: Vec<SourceFile>,
     /// The weights that were set, by service.
     weights: BTreeMap<String, Vec<Arm>>,
-    source: &'a SourceFile,
+    of: &'a Files,
     manifests: &'a dyn Manifests,
 }
 
@@ -128,7 +129,7 @@ impl Changer<'_> {
     fn change(&mut self, mapping: &Mapping, findings: &mut Findings) -> Option<Vec<SourceFile>> {
         let asks = ["config", "patch", "weights"].iter().any(|key| mapping.get(key).is_some());
         if mapping.get("config").is_some() {
-            self.files = config::read(mapping.get("config"), self.source, self.manifests, findings);
+            self.files = config::read(mapping.get("config"), self.of, self.manifests, findings);
             self.weights.clear();
         }
         patches(mapping.get("patch"), &mut self.files, findings);

@@ -292,7 +292,7 @@ fn a_manifest_in_a_part_is_told_by_its_own_place() {
 #[test]
 fn a_folder_is_searched_for_scenarios_and_not_for_their_parts() {
     let part = "tags: [shared]\nconfig:\n  - |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: other}\n    spec: {ports: [{name: http, port: 80}]}\n";
-    let scenario = "scenario: hostile\napp: istio-lab\ninclude: part.yaml\nconfig: mesh.yaml\n\
+    let scenario = "scenario: hostile\ncompat: \"1.0\"\napp: istio-lab\ninclude: part.yaml\nconfig: mesh.yaml\n\
         traffic: {from: sleep, request: GET service-go/env, count: 5}\nexpect: {edge: sleep -> service-go, status: {200: all}}\n";
     let files = [("scenario.yaml", scenario.into()), ("mesh.yaml", MESH.into()), ("part.yaml", part.into())];
     let folder = Folder::new("parts", &files);

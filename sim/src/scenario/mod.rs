@@ -11,7 +11,8 @@
 //! - [`include`]: what is taken over from other files
 //! - [`config`]: manifests, by path or inline
 //! - [`added`]: echo services
-//! - [`traffic`]: streams of requests
+//! - [`network`]: links between pods
+//! - [`traffic`], [`payload`]: streams of requests, and their bodies
 //! - [`moment`]: times, by the clock or by name
 //! - [`fault`]: what breaks
 //! - [`step`], [`patch`]: what changes over time
@@ -31,9 +32,11 @@ pub mod load;
 pub mod message;
 pub mod model;
 mod moment;
+mod network;
 mod over_time;
 pub mod parse;
 mod patch;
+mod payload;
 mod routes;
 mod step;
 pub mod tables;
@@ -47,5 +50,5 @@ mod tests;
 
 pub use load::{Invalid, load};
 pub use message::message;
-pub use model::{Abort, Added, App, Compat, Network, Request, Scenario, Step, Traffic};
+pub use model::{Abort, Added, App, Compat, Network, OwnLink, Request, Scenario, Step, Traffic};
 pub use parse::{Manifests, parse};

@@ -7,10 +7,11 @@ use wavetank_control::config::{SourceFile, codes};
 use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 
 use super::fields::{Findings, Keys};
-use super::model::{App, Compat, Network, Scenario};
+use super::model::{App, Compat, Scenario};
 use super::include::{self, Files};
-use super::{added, config, expect, fault, routes, step, traffic};
+use super::{added, config, expect, fault, network, over_time, routes, step, traffic};
 use crate::check::Sources;
+use crate::check::power::DETECT_POINTS;
 use crate::fault::LinkChange;
 
 /// Where the manifests behind a path come from.
@@ -64,18 +65,15 @@ pub(super) const SCENARIO: Keys = Keys {
         "patch",
         "control_plane",
         "false_failure",
+        "detect",
         "tags",
         "seed",
     ],
-    later: &["detect", "seeds", "until"],
+    later: &["seeds", "until"],
 };
 pub(super) const APP: Keys = Keys { of: "app", known: &["use", "add"], later: &["remove", "zones"] };
 const CONTROL_PLANE: Keys = Keys { of: "control_plane", known: &["push_delay"], later: &["debounce"] };
 const PUSH_DELAY: Keys = Keys { of: "push_delay", known: &["min", "max"], later: &[] };
-pub(super) const NETWORK: Keys =
-    Keys { of: "network", known: &["latency", "loss"], later: &["bandwidth", "links", "zones"] };
-pub(super) const LATENCY: Keys = Keys { of: "latency", known: &["base", "jitter"], later: &[] };
-
 /// Rate of false failures of a whole run, where the scenario gives none.
 pub const FALSE_FAILURE: f64 = 1e-6;
 
@@ -140,7 +138,9 @@ fn read(
     let names: Vec<&str> = traffic.iter().map(|traffic| traffic.name.as_str()).collect();
     let faults = fault::read(mapping.get("faults"), &mut times, findings);
     let weights = std::collections::BTreeMap::new();
-    let context = expect::Context { streams: &names, times: &times, weights: &weights, step: None };
+    let detect = mapping.get("detect").and_then(|node| findings.read(node, "detect", over_time::points));
+    let detect = detect.unwrap_or(DETECT_POINTS);
+    let context = expect::Context { streams: &names, times: &times, weights: &weights, step: None, detect };
     let outer = crate::check::Scope::default();
     let mut checks = expect::entries(mapping.get("expect"), mapping.get("never"), &outer, &context, findings);
     // A misspelt key may be the one.
@@ -150,10 +150,11 @@ fn read(
     }
     let mut config = config::read(mapping.get("config"), of, manifests, findings);
     step::patches(mapping.get("patch"), &mut config, findings);
-    let rollout = step::read(mapping, &config, of, manifests, &names, &times, findings);
+    let rollout = step::read(mapping, &config, of, manifests, &context, findings);
     checks.splice(0..0, rollout.checks);
     let routes = routes::read(mapping.get("routes"), &config, findings);
     traffic.extend(crate::routes::probes(&routes));
+    let (network, links) = network::read(mapping.get("network"), findings);
     let mut sources = of.texts();
     for file in config.iter().filter(|file| sources.text(&file.name).is_none()).cloned().collect::<Vec<_>>() {
         sources.insert(file.name.to_string(), file.text.to_string());
@@ -165,7 +166,8 @@ fn read(
         app: mapping.get("app").and_then(|node| app(node, findings)),
         add: added::read(mapping.get("app").and_then(|node| node.get("add")), findings),
         config,
-        network: mapping.get("network").map(|node| network(node, findings)).unwrap_or_default(),
+        network,
+        links,
         traffic,
         checks,
         routes,
@@ -235,32 +237,6 @@ fn push_delay(node: &Node, findings: &mut Findings) -> Option<LinkChange> {
         return None;
     };
     Some(LinkChange::Delay { by: min, jitter })
-}
-
-fn network(node: &Node, findings: &mut Findings) -> Network {
-    let mut network = Network::default();
-    let Some(mapping) = findings.mapping(node, &NETWORK) else { return network };
-    match mapping.get("latency") {
-        Some(latency) if latency.as_mapping().is_some() => {
-            let Some(parts) = findings.mapping(latency, &LATENCY) else { return network };
-            if let Some(base) = parts.get("base").and_then(|node| findings.duration(node, "base")) {
-                network.latency = base;
-            }
-            if let Some(jitter) = parts.get("jitter").and_then(|node| findings.duration(node, "jitter")) {
-                network.jitter = jitter;
-            }
-        }
-        Some(latency) => {
-            if let Some(base) = findings.duration(latency, "latency") {
-                network.latency = base;
-            }
-        }
-        None => {}
-    }
-    if let Some(loss) = mapping.get("loss").and_then(|node| findings.read(node, "loss", percent)) {
-        network.loss_percent = loss;
-    }
-    network
 }
 
 /// A percentage, with or without its sign.

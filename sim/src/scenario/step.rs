@@ -68,8 +68,7 @@ pub(super) fn read(
     files: &[SourceFile],
     of: &Files,
     manifests: &dyn Manifests,
-    streams: &[&str],
-    times: &Times,
+    outer: &Context<'_>,
     findings: &mut Findings,
 ) -> Rollout {
     let mut rollout = Rollout::default();
@@ -88,10 +87,11 @@ pub(super) fn read(
     let actions = abort.and_then(|(_, abort)| abort.get("do"));
     let mut aborted = Vec::new();
     let items = findings.items(node).iter().filter_map(Node::as_mapping).filter(|step| step.get("for").is_some());
+    let times = outer.times;
     for (item, (name, start, end)) in items.zip(&times.steps) {
         let changes = changer.change(item, findings);
         let own = StepScope { name: name.clone(), start: *start, end: *end };
-        let context = Context { streams, times, weights: &changer.weights, step: Some(name) };
+        let context = Context { weights: &changer.weights, step: Some(name), ..*outer };
         let scope = Scope { step: Some(own), ..Scope::default() };
         rollout.checks.extend(expect::entries(item.get("expect"), item.get("never"), &scope, &context, findings));
         if let Some(each) = each {

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use wavetank_control::config::yaml::{Mapping, Node};
 
 use super::fields::{Findings, Keys};
 use super::model::{Request, Traffic};
 use super::moment::Times;
+use super::payload;
 use crate::observe::Selector;
 use crate::traffic::{Load, Spacing};
 
 pub(super) const TRAFFIC: Keys = Keys {
     of: "traffic",
-    known: &["name", "request", "from", "headers", "open", "arrivals", "closed", "count", "for", "at"],
-    later: &["stages", "body", "timeout", "tls", "jwt"],
+    known: &[
+        "name", "request", "from", "headers", "body", "open", "arrivals", "closed", "count", "for", "at", "timeout",
+    ],
+    later: &["stages", "tls", "jwt"],
 };
 const CLOSED: Keys = Keys { of: "closed", known: &["clients", "think"], later: &[] };
 
@@ -25,7 +29,7 @@ const CLIENTS_MAX: u64 = 10_000;
 const RATE_MAX: f64 = 1_000_000.0;
 /// Rate of an open loop that gives none.
 const RATE: f64 = 100.0;
-/// When a client gives up on a request.
+/// When a client gives up on a request that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -62,6 +66,7 @@ fn terse(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> 
         from: client(),
         request,
         headers: Vec::new(),
+        body: Bytes::new(),
         load: Load::Open { rate: RATE, spacing: Spacing::Poisson },
         count: Some(count),
         duration: None,
@@ -90,7 +95,23 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
         None => Some(client()),
     };
     let headers = mapping.get("headers").map(|node| headers(node, findings)).unwrap_or_default();
+    let body = mapping.get("body").map_or(Some(Bytes::new()), |node| payload::read(node, findings));
+    let is_length = |(name, _): &(&str, _)| name.eq_ignore_ascii_case("content-length");
+    if let (Some(own), Some(_)) = (mapping.get("headers").and_then(Node::as_mapping), mapping.get("body"))
+        && let Some((_, entry)) = own.iter().find(is_length)
+    {
+        findings.wrong(&entry.key, "content-length is that of `body`");
+    }
     let load = load(mapping, findings);
+    let timeout = match mapping.get("timeout") {
+        Some(node) => findings.duration(node, "timeout").filter(|timeout| {
+            if timeout.is_zero() {
+                findings.wrong(&node.span, "timeout: a client waits longer than nothing");
+            }
+            !timeout.is_zero()
+        }),
+        None => Some(TIMEOUT),
+    };
     let count = match mapping.get("count") {
         Some(count) if count.as_str() == Some("auto") => {
             findings.later(&count.span, "`count: auto`");
@@ -107,7 +128,8 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
             findings.missing(&node.span, "traffic needs `count` or `for`, which say when it ends");
         }
     }
-    Some(Traffic { name, from: from?, request: request?, headers, load: load?, count, duration, at, timeout: TIMEOUT })
+    let (body, timeout) = (body?, timeout?);
+    Some(Traffic { name, from: from?, request: request?, headers, body, load: load?, count, duration, at, timeout })
 }
 
 pub(super) fn headers(node: &Node, findings: &mut Findings) -> Vec<(String, String)> {

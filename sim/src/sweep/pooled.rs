@@ -4,7 +4,7 @@
 use indexmap::IndexMap;
 use wavetank_reports::CheckResult;
 
-use crate::check::{Check, Demand, pooled_split};
+use crate::check::{Check, pooled_split};
 use crate::observe::ObservationLog;
 
 /// Decisions by version, for each split of a scenario.
@@ -16,21 +16,21 @@ pub struct Pool<'a> {
 impl<'a> Pool<'a> {
     /// Nothing counted yet of the splits among `checks`.
     pub fn new(checks: &'a [Check]) -> Self {
-        let splits = checks.iter().filter(|check| matches!(check.demand, Demand::Split(_)));
+        let splits = checks.iter().filter(|check| check.demand.unit().is_some());
         Self { splits: splits.map(|check| (check, IndexMap::new())).collect() }
     }
 
     /// The decisions of one run, in the shape that [`Pool::add`] takes.
     pub fn count(checks: &[Check], log: &ObservationLog) -> Vec<IndexMap<String, u64>> {
-        let splits = checks.iter().filter(|check| matches!(check.demand, Demand::Split(_)));
         let count = |check: &Check| {
+            let unit = check.demand.unit()?;
             let mut counts = IndexMap::new();
-            for hop in check.scope.hops(log) {
-                *counts.entry(hop.arm().unwrap_or("nowhere").to_owned()).or_default() += 1;
+            for arm in check.scope.hops(log).flat_map(|hop| unit.decisions(hop)) {
+                *counts.entry(arm.to_owned()).or_default() += 1;
             }
-            counts
+            Some(counts)
         };
-        splits.map(count).collect()
+        checks.iter().filter_map(count).collect()
     }
 
     /// Adds the decisions of one run.

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::outcome::RunError;
@@ -86,11 +85,16 @@ pub(super) fn plan(traffic: &Traffic) -> Plan {
             headers.push((name, HeaderValue::from_static(value)));
         }
     }
-    let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
+    // A method that is for sending something says so when it sends nothing (RFC 9110, section 8.6).
     let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::GET);
+    let sends = [Method::POST, Method::PUT, Method::PATCH].contains(&method);
+    if sends && traffic.body.is_empty() && !headers.iter().any(|(own, _)| *own == http::header::CONTENT_LENGTH) {
+        headers.push((http::header::CONTENT_LENGTH, HeaderValue::from_static("0")));
+    }
+    let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
     Plan {
         name: traffic.name.clone(),
-        call: Call { method, target, headers, body: Bytes::new() },
+        call: Call { method, target, headers, body: traffic.body.clone() },
         at: traffic.at,
         load: traffic.load,
         count: traffic.count,

@@ -13,6 +13,7 @@
 //! - [`added`]: echo services
 //! - [`network`]: links between pods
 //! - [`traffic`], [`payload`]: streams of requests, and their bodies
+//! - [`auto`]: how many requests, where that follows from the checks
 //! - [`moment`]: times, by the clock or by name
 //! - [`fault`]: what breaks
 //! - [`step`], [`patch`]: what changes over time
@@ -23,6 +24,7 @@
 //! - [`message`](mod@message): what is wrong, as reports show it
 
 mod added;
+mod auto;
 mod config;
 mod expect;
 mod fault;

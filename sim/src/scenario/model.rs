@@ -14,6 +14,7 @@ use crate::check::{Amount, Check, Sources, StatusClass};
 use crate::fault::{Fault, Link, LinkChange};
 use crate::observe::{Edge, Selector};
 use crate::routes::Row;
+use crate::sweep::Seeds;
 use crate::traffic::Load;
 
 /// One scenario file.
@@ -57,6 +58,10 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// Seed that the file asks for.
     pub seed: Option<u64>,
+    /// Seeds that it is swept under where the command names none.
+    pub seeds: Option<Seeds>,
+    /// When the run ends at the latest: no request begins later, and what has not ended is not judged.
+    pub until: Option<Duration>,
     /// The text of the scenario and of its manifests, by name.
     pub sources: Sources,
 }

@@ -9,10 +9,13 @@ use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 use super::fields::{Findings, Keys};
 use super::model::{App, Compat, Scenario};
 use super::include::{self, Files};
-use super::{added, config, expect, fault, network, over_time, routes, step, traffic};
+use super::moment::Times;
+use super::{added, auto, config, expect, fault, network, over_time, routes, step, traffic};
 use crate::check::Sources;
+use crate::check::judge::share_of_budget;
 use crate::check::power::DETECT_POINTS;
 use crate::fault::LinkChange;
+use crate::sweep::Seeds;
 
 /// Where the manifests behind a path come from.
 pub trait Manifests {
@@ -68,8 +71,10 @@ pub(super) const SCENARIO: Keys = Keys {
         "detect",
         "tags",
         "seed",
+        "seeds",
+        "until",
     ],
-    later: &["seeds", "until"],
+    later: &[],
 };
 pub(super) const APP: Keys = Keys { of: "app", known: &["use", "add"], later: &["remove", "zones"] };
 const CONTROL_PLANE: Keys = Keys { of: "control_plane", known: &["push_delay"], later: &["debounce"] };
@@ -134,8 +139,9 @@ fn read(
     };
     version(mapping, findings);
     let mut times = step::times(mapping.get("steps"), findings);
-    let mut traffic = traffic::read(mapping.get("traffic"), &times, findings);
-    let names: Vec<&str> = traffic.iter().map(|traffic| traffic.name.as_str()).collect();
+    let (mut traffic, open) = traffic::read(mapping.get("traffic"), &times, findings);
+    let names: Vec<String> = traffic.iter().map(|traffic| traffic.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let faults = fault::read(mapping.get("faults"), &mut times, findings);
     let weights = std::collections::BTreeMap::new();
     let detect = mapping.get("detect").and_then(|node| findings.read(node, "detect", over_time::points));
@@ -152,6 +158,10 @@ fn read(
     step::patches(mapping.get("patch"), &mut config, findings);
     let rollout = step::read(mapping, &config, of, manifests, &context, findings);
     checks.splice(0..0, rollout.checks);
+    let (false_failure, seeds) = (false_failure(mapping, findings), seeds(mapping, findings));
+    let runs = seeds.map_or(1, Seeds::count);
+    let alpha = share_of_budget(&checks, false_failure) / runs as f64;
+    auto::choose(&open, &mut traffic, &checks, alpha, findings);
     let routes = routes::read(mapping.get("routes"), &config, findings);
     traffic.extend(crate::routes::probes(&routes));
     let (network, links) = network::read(mapping.get("network"), findings);
@@ -175,9 +185,11 @@ fn read(
         steps: rollout.steps,
         abort: rollout.abort,
         push_delay: mapping.get("control_plane").and_then(|node| push_delay(node, findings)),
-        false_failure: false_failure(mapping, findings),
+        false_failure,
+        until: mapping.get("until").and_then(|node| until(node, &times, findings)),
         tags: tags(mapping, findings),
         seed: mapping.get("seed").and_then(|node| findings.whole(node, "seed", 0, i64::MAX as u64)),
+        seeds,
         sources,
     })
 }
@@ -237,6 +249,22 @@ fn push_delay(node: &Node, findings: &mut Findings) -> Option<LinkChange> {
         return None;
     };
     Some(LinkChange::Delay { by: min, jitter })
+}
+
+fn seeds(mapping: &Mapping, findings: &mut Findings) -> Option<Seeds> {
+    let entry = mapping.entry("seeds")?;
+    if mapping.get("seed").is_some() {
+        findings.wrong(&entry.key, "a scenario has a seed or seeds, not both");
+    }
+    findings.read(&entry.value, "seeds", str::parse)
+}
+
+fn until(node: &Node, times: &Times, findings: &mut Findings) -> Option<Duration> {
+    let until = times.fixed(node, "until", findings)?;
+    if until.is_zero() {
+        findings.wrong(&node.span, "until: a run lasts longer than nothing");
+    }
+    Some(until)
 }
 
 /// A percentage, with or without its sign.

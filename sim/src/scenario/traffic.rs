@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wavetank_control::config::yaml::{Mapping, Node};
 
+use super::auto::Open;
 use super::fields::{Findings, Keys};
 use super::model::{Request, Traffic};
 use super::moment::Times;
@@ -35,8 +36,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Reads `traffic`: one stream or a list of them.
-pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> Vec<Traffic> {
-    let Some(node) = node else { return Vec::new() };
+pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> (Vec<Traffic>, Open) {
+    let Some(node) = node else { return (Vec::new(), Vec::new()) };
+    let mut open = Vec::new();
     let mut streams: Vec<Traffic> = Vec::new();
     for (at, item) in findings.items(node).iter().enumerate() {
         let name = format!("traffic/{}", at + 1);
@@ -49,16 +51,24 @@ pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) 
         if streams.iter().any(|own| own.name == stream.name) {
             findings.wrong(&item.span, format!("there are two streams of traffic named `{}`", stream.name));
         }
+        if stream.count.is_none() && (item.as_mapping().is_none() || is_auto(item.get("count"))) {
+            open.push((streams.len(), item.get("count").unwrap_or(item).span.clone()));
+        }
         streams.push(stream);
     }
-    streams
+    (streams, open)
+}
+
+fn is_auto(count: Option<&Node>) -> bool {
+    count.and_then(Node::as_str) == Some("auto")
 }
 
 fn terse(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> {
     let (count, request) = findings.read(node, "traffic", |text| {
         let wrong = || format!("`{text}` is not traffic like `2000 GET ingress/env`");
         let (count, request) = text.trim().split_once(' ').ok_or_else(wrong)?;
-        let count = count.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count)).ok_or_else(wrong)?;
+        let number = || count.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count));
+        let count = if count == "auto" { None } else { Some(number().ok_or_else(wrong)?) };
         Ok((count, request_of(request)?))
     })?;
     Some(Traffic {
@@ -68,7 +78,7 @@ fn terse(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> 
         headers: Vec::new(),
         body: Bytes::new(),
         load: Load::Open { rate: RATE, spacing: Spacing::Poisson },
-        count: Some(count),
+        count,
         duration: None,
         at: Duration::ZERO,
         timeout: TIMEOUT,
@@ -113,10 +123,7 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
         None => Some(TIMEOUT),
     };
     let count = match mapping.get("count") {
-        Some(count) if count.as_str() == Some("auto") => {
-            findings.later(&count.span, "`count: auto`");
-            None
-        }
+        Some(_) if is_auto(mapping.get("count")) => None,
         Some(count) => findings.whole(count, "count", 1, COUNT_MAX),
         None => None,
     };

@@ -1,12 +1,14 @@
 //! Who sends a scenario's traffic, and what they send.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
 use super::outcome::RunError;
 use super::who::Who;
 use crate::engine::TankHandle;
+use crate::routes::is_probe;
 use crate::scenario::{Scenario, Traffic};
 use crate::traffic::Plan;
 use crate::traffic::browser::Browser;
@@ -73,8 +75,9 @@ pub(super) fn callers(scenario: &Scenario, cast: &Cast) -> Result<Vec<Vec<Caller
     scenario.traffic.iter().map(of).collect()
 }
 
-/// A stream of traffic as a plan. Requests say `user-agent: wavetank` and `accept: */*` unless told otherwise.
-pub(super) fn plan(traffic: &Traffic) -> Plan {
+/// A stream of traffic as a plan; no request of it begins `until` after the start or later, unless it is one of a
+/// decision table. Requests say `user-agent: wavetank` and `accept: */*` unless told otherwise.
+pub(super) fn plan(traffic: &Traffic, until: Option<Duration>) -> Plan {
     let request = &traffic.request;
     let given = traffic.headers.iter().filter_map(|(name, value)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
@@ -91,6 +94,7 @@ pub(super) fn plan(traffic: &Traffic) -> Plan {
     if sends && traffic.body.is_empty() && !headers.iter().any(|(own, _)| *own == http::header::CONTENT_LENGTH) {
         headers.push((http::header::CONTENT_LENGTH, HeaderValue::from_static("0")));
     }
+    let left = until.filter(|_| !is_probe(&traffic.name)).map(|until| until.saturating_sub(traffic.at));
     let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
     Plan {
         name: traffic.name.clone(),
@@ -98,7 +102,7 @@ pub(super) fn plan(traffic: &Traffic) -> Plan {
         at: traffic.at,
         load: traffic.load,
         count: traffic.count,
-        duration: traffic.duration,
+        duration: traffic.duration.into_iter().chain(left).min(),
         timeout: traffic.timeout,
     }
 }

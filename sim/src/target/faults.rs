@@ -130,6 +130,9 @@ impl Faults {
         let each = Arc::new(each.collect::<Vec<_>>());
         let faults = Self { stage: stage.clone(), links: Arc::new(Mutex::new(links)), each, start };
         for number in 0..faults.each.len() {
+            if scenario.until.is_some_and(|until| faults.each[number].fault.at >= until) {
+                continue;
+            }
             let (own, keeper) = (faults.clone(), stage.roster.outside(0));
             // Someone outside the mesh keeps the schedule: no fault reaches them.
             stage.tank.app_platform(keeper).spawn.go(async move {

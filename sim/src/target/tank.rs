@@ -112,7 +112,7 @@ pub(super) fn cast_of(scenario: &Scenario) -> Cast {
 }
 
 /// The echo services that the scenario adds, or says more about.
-fn add(scenario: &Scenario, cast: &mut Cast) {
+pub(super) fn add(scenario: &Scenario, cast: &mut Cast) {
     for added in &scenario.add {
         let target = |call: &Request| Target { host: call.host.clone(), port: call.port, path: call.path.clone() };
         let change = |echo: &mut Echo| {
@@ -165,7 +165,11 @@ async fn go(
     timeline.end().await;
     stage.tank.sleep(DRAIN).await;
     let (faults, seen) = (faults.outcomes()?, timeline.seen()?);
-    Ok(outcome(&stage, start, &driven, (faults, seen), diagnostics, objects))
+    let mut outcome = outcome(&stage, start, &driven, (faults, seen), diagnostics, objects);
+    if let Some(until) = scenario.until {
+        outcome.log.end_at(start + until);
+    }
+    Ok(outcome)
 }
 
 /// Starts everything, and waits until every proxy has taken the newest configuration. Returns all that runs,
@@ -208,7 +212,7 @@ async fn send(
 ) -> Vec<Driven> {
     let (results, mut gathered) = tokio::sync::mpsc::channel(callers.len().max(1));
     for (index, (traffic, callers)) in scenario.traffic.iter().zip(callers).enumerate() {
-        let plan = Arc::new(plan(traffic));
+        let plan = Arc::new(plan(traffic, scenario.until));
         let browsers = callers.iter().map(|caller| caller.browser(tank, roster, traffic)).collect();
         let (results, entropy) = (results.clone(), tank.entropy().fork("traffic"));
         let who = callers.iter().map(Caller::place).collect();

@@ -214,7 +214,7 @@ impl Witness<'_> {
             tried: record.attempts.iter().map(|attempt| attempt.endpoint.map(endpoint_of)).collect(),
             endpoint: record.endpoint().map(endpoint_of),
             status: answer.map_or(record.status, |call| call.status),
-            failure: answer.map_or(reset_without_status(record), |call| call.failure),
+            failure: answer.map_or_else(|| no_answer(record, call), |call| call.failure),
             tls: record.upstream().map(|leg| self.tls_towards(leg)),
             attempts: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
             latency: record.duration,
@@ -270,6 +270,12 @@ fn common(record: &Record) -> Hop {
 /// An HTTP caller that was sent no status saw its connection end.
 fn reset_without_status(record: &Record) -> Option<Failure> {
     (record.status == 0 && record.protocol != Protocol::Tcp).then_some(Failure::Reset)
+}
+
+/// Why a caller got no status from its proxy; one that gave up itself says so.
+fn no_answer(record: &Record, call: Option<&Call>) -> Option<Failure> {
+    let reset = reset_without_status(record)?;
+    Some(call.and_then(|call| call.failure).unwrap_or(reset))
 }
 
 /// The hop of a call that no proxy saw.

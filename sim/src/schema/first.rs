@@ -110,7 +110,9 @@ fn checks(out: &mut String, found: &[Found]) {
     out.push_str("expect:\n");
     for (at, own) in found.iter().enumerate() {
         let service = &own.arms[0].0;
-        let _ = writeln!(out, "  - edge: {} -> {service}\n    traffic: route-{}\n    tls: mtls", own.from, at + 1);
+        // In the mesh an edge leads to whom was asked for, wherever the route leads; a gateway asks for nobody.
+        let asked = if own.from == CALLER { &own.host } else { service };
+        let _ = writeln!(out, "  - edge: {} -> {asked}\n    traffic: route-{}\n    tls: mtls", own.from, at + 1);
         let sum: i64 = own.arms.iter().map(|(.., weight)| *weight).sum();
         let is_split = own.arms.len() > 1 && own.arms.iter().all(|(_, _, weight)| *weight >= 0) && sum > 0;
         if is_split && own.arms.iter().all(|(name, subset, _)| name == service && !subset.is_empty()) {

@@ -278,7 +278,7 @@ fn mutated_parts_of_a_scenario_are_judged() {
     fs::write(&scenario, "scenario: mutated\ninclude: [part.yaml, part.yaml]\nnever: {edge: a -> b}\n").unwrap();
     let whole = SCENARIO.replace("scenario: mutated\n", "");
     let mut numbers = Numbers(3);
-    let mut judge = |text: &str| {
+    let judge = |text: &str| {
         fs::write(&part, text).unwrap();
         let words = ["wavetank", "check", "--json"].map(OsString::from).into_iter();
         let command = Command::try_parse_from(words.chain([scenario.as_os_str().to_owned()])).unwrap();

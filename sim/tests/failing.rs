@@ -13,7 +13,11 @@ const ROWS: [(&str, i32, &[&str]); 8] = [
     ("killed-without-retries", 1, &["error[MS1002]: status 200 on `service-node -> service-go`", "503 × 6"]),
     ("late-config", 1, &["error[MS1013]: the proxies of `service-node`", "late-config.yaml:14:32"]),
     ("nobody", 3, &["error[MS0500]: kill: `service-golang` is nobody here", "nobody.yaml:6:14"]),
-    ("own-link-of-nobody", 3, &["error[MS0500]: link: `service-golang` is nobody here", "own-link-of-nobody.yaml:5:12"]),
+    (
+        "own-link-of-nobody",
+        3,
+        &["error[MS0500]: link: `service-golang` is nobody here", "own-link-of-nobody.yaml:5:12"],
+    ),
     ("post-retried", 1, &["error[MS1006]: 24 of 100 on `shop -> pay`: never POST retried", "post-retried.yaml:11:14"]),
     ("rollout-not-aborted", 1, &["error[MS1014]: the steps were not aborted", "rollout-not-aborted.yaml:15:6"]),
     ("split-off", 1, &["error[MS1001]: traffic split on `service-node -> service-go`", "go-70-30.yaml:28:19"]),

@@ -31,7 +31,8 @@ fn passes(args: &[&str], words: &[&str]) {
 
 #[test]
 fn a_scenario_of_parts_runs_with_all_that_they_ask() {
-    let words = ["ingress -> service-python           mtls", "split   v1 ", "/2500 = ", "never service-python -> service-go"];
+    let words =
+        ["ingress -> service-python           mtls", "split   v1 ", "/2500 = ", "never service-python -> service-go"];
     passes(&["ch07-traffic/fine-canary.yaml"], &words);
     let (code, text) = wavetank(&scenarios(), &["list", "ch07-traffic", "--tag", "shared"]);
     assert_eq!((code, text.lines().count()), (0, 1), "{text}");

@@ -255,7 +255,8 @@ fn what_is_denied_fails_and_json_has_the_same_code() {
 /// Both verbs refuse a scenario that includes `part.yaml`, and each says all of `words`.
 fn refused_part(name: &str, part: Vec<u8>, words: &[&str]) {
     let scenario = format!("include: part.yaml\n{SCENARIO}");
-    let folder = Folder::new(name, &[("scenario.yaml", scenario.into()), ("mesh.yaml", MESH.into()), ("part.yaml", part)]);
+    let folder =
+        Folder::new(name, &[("scenario.yaml", scenario.into()), ("mesh.yaml", MESH.into()), ("part.yaml", part)]);
     for verb in ["check", "run"] {
         let (code, text) = folder.wavetank(&[verb, "scenario.yaml"]);
         assert_eq!(code, 3, "{verb}: {text}");
@@ -272,13 +273,25 @@ fn a_part_that_is_wrong_is_told_by_its_own_place() {
     let part = "expect:\n- {status: {20: all}}\n";
     refused_part("part-status", part.into(), &["part.yaml:2:13", "`20` is not a status", "^^"]);
     refused_part("part-key", "trafic: 1 GET a/\n".into(), &["part.yaml:1:1", "did you mean `traffic`?", "trafic: 1"]);
-    refused_part("part-binary", b"\x7fELF\x02\x01".to_vec(), &["scenario.yaml:1:10", "cannot read part.yaml", "is no text"]);
+    refused_part(
+        "part-binary",
+        b"\x7fELF\x02\x01".to_vec(),
+        &["scenario.yaml:1:10", "cannot read part.yaml", "is no text"],
+    );
     refused_part("part-byte", b"tags: a\n\xff".to_vec(), &["scenario.yaml:1:10", "part.yaml:2:1", "no UTF-8"]);
     refused_part("part-empty", b"".to_vec(), &["scenario.yaml:1:10", "there is nothing in part.yaml"]);
     refused_part("part-list", b"[1]\n".to_vec(), &["part.yaml:1:1", "is a mapping, not a list"]);
     refused_part("part-self", b"include: part.yaml\n".to_vec(), &["part.yaml:1:10", "part.yaml includes part.yaml"]);
-    refused_part("part-round", b"include: scenario.yaml\n".to_vec(), &["part.yaml:1:10", "scenario.yaml includes part.yaml includes scenario.yaml"]);
-    refused_part("part-gone", b"include: [gone.yaml]\n".to_vec(), &["part.yaml:1:11", "gone.yaml: there is no such file"]);
+    refused_part(
+        "part-round",
+        b"include: scenario.yaml\n".to_vec(),
+        &["part.yaml:1:10", "scenario.yaml includes part.yaml includes scenario.yaml"],
+    );
+    refused_part(
+        "part-gone",
+        b"include: [gone.yaml]\n".to_vec(),
+        &["part.yaml:1:11", "gone.yaml: there is no such file"],
+    );
     refused_part("part-folder", b"include: .\n".to_vec(), &["part.yaml:1:10", "it is a folder"]);
     refused_part("part-twice", b"config: mesh.yaml\n".to_vec(), &["scenario.yaml:5:10", "mesh.yaml is given twice"]);
 }

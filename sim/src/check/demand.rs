@@ -164,11 +164,11 @@ impl Demand {
 }
 
 impl Demand {
-    /// What a decision is, where it is about shares of decisions.
-    pub fn unit(&self) -> Option<Unit> {
+    /// The shares it asks for, and what a decision is, where it is about shares of decisions.
+    pub fn as_split(&self) -> Option<(&[Arm], Unit)> {
         match self {
-            Self::Split(_) => Some(Unit::Request),
-            Self::AttemptSplit(_) => Some(Unit::Attempt),
+            Self::Split(arms) => Some((arms, Unit::Request)),
+            Self::AttemptSplit(arms) => Some((arms, Unit::Attempt)),
             _ => None,
         }
     }

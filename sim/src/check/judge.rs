@@ -7,8 +7,8 @@ use super::demand::{Check, Demand};
 use super::explain;
 use super::reason::is_default_route;
 use super::sources::Sources;
+use super::split::Sharpness;
 use super::window::Missing;
-use super::split::{Sharpness, Unit};
 use super::{exact, never, split, timeline};
 use crate::observe::{Hop, ObservationLog};
 
@@ -105,10 +105,7 @@ fn tell_once(check: &Check, mut found: Diagnostic, told: &mut Vec<Told>) -> Diag
 
 /// How many tests share the budget of false failures for this check.
 fn statistical_tests(check: &Check) -> usize {
-    match &check.demand {
-        Demand::Split(arms) | Demand::AttemptSplit(arms) => split::tests(arms),
-        _ => 0,
-    }
+    check.demand.as_split().map_or(0, |(arms, _)| split::tests(arms))
 }
 
 fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a> {
@@ -120,14 +117,13 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
             return Finding { verdict: CheckVerdict::NotJudged, message: why, ..Finding::pass(summary) };
         }
     }
+    if let Some((arms, unit)) = check.demand.as_split() {
+        return split::judge(arms, check.scope.hops(log).collect(), unit, Sharpness { alpha, detect: check.detect });
+    }
     match &check.demand {
         Demand::Body(mode, text) => timeline::body(*mode, text, &check.scope, log),
         Demand::InSync(of, within) => timeline::in_sync(of, *within, &check.scope, log),
         Demand::Aborted { step, within } => timeline::aborted(step.as_ref(), *within, log),
-        Demand::Split(arms) | Demand::AttemptSplit(arms) => {
-            let unit = check.demand.unit().unwrap_or(Unit::Request);
-            split::judge(arms, check.scope.hops(log).collect(), unit, Sharpness { alpha, detect: check.detect })
-        }
         Demand::Never(pattern) => never::judge(pattern, &check.scope, log),
         demand => exact::judge(demand, check.scope.hops(log).collect()),
     }
@@ -137,7 +133,7 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
 ///
 /// A check that is no split passes.
 pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64) -> CheckResult {
-    let (Demand::Split(arms) | Demand::AttemptSplit(arms)) = &check.demand else { return result(check, Finding::pass(String::new())) };
+    let Some((arms, _)) = check.demand.as_split() else { return result(check, Finding::pass(String::new())) };
     let mut all: split::Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for (version, count) in counts {
         *all.entry(version).or_default() += count;
@@ -203,7 +199,7 @@ fn on_edge(check: &Check, finding: &Finding<'_>) -> String {
 /// A split that the default route made is explained by the endpoints it balances over.
 fn default_route_remark(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Option<Note> {
     let by_default = finding.evidence.iter().all(|hop| is_default_route(hop, sources) && hop.arm().is_some());
-    let is_split = check.demand.unit().is_some() && !finding.evidence.is_empty();
+    let is_split = check.demand.as_split().is_some() && !finding.evidence.is_empty();
     (is_split && by_default).then(|| Note {
         message: "the default route balances over all endpoints of the service".to_owned(),
         place: None,

@@ -311,7 +311,8 @@ mod tests {
     #[test]
     fn what_is_weak_follows_from_what_is_to_be_seen() {
         let hops = hops_to(&[("v1", 1400), ("v2", 600)]);
-        let weak = |detect| judge(&arms(CANARY), hops.iter().collect(), Unit::Request, Sharpness { detect, ..SHARPNESS }).weak;
+        let weak =
+            |detect| judge(&arms(CANARY), hops.iter().collect(), Unit::Request, Sharpness { detect, ..SHARPNESS }).weak;
         assert_eq!(weak(7.7), None);
         let (message, help) = weak(5.0).unwrap();
         assert!(message.contains("7.7 points") && help == "about 4600 decisions see a shift of 5 points", "{help}");

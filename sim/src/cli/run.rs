@@ -119,12 +119,7 @@ struct Swept {
 }
 
 /// Runs every file under every seed.
-fn swept(
-    session: &Session<'_>,
-    files: &[PathBuf],
-    around: &Surroundings,
-    err: &mut dyn Write,
-) -> io::Result<Swept> {
+fn swept(session: &Session<'_>, files: &[PathBuf], around: &Surroundings, err: &mut dyn Write) -> io::Result<Swept> {
     let mut all = Swept::default();
     for file in files {
         let Some(swept) = sweep(session, file, around, err)? else { continue };

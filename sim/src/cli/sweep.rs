@@ -13,8 +13,8 @@ use super::session::{Done, Session};
 use super::surroundings::Surroundings;
 use super::{FAILED, PASSED, SWEEP, pool, worse};
 use crate::scenario::load;
-use crate::sweep::text::Swept;
 use crate::sweep::pooled::Counts;
+use crate::sweep::text::Swept;
 use crate::sweep::{Pool, causes, text};
 
 /// A scenario under all seeds.

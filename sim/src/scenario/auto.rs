@@ -12,7 +12,7 @@ use wavetank_control::diagnostic::Span;
 use super::fields::Findings;
 use super::model::Traffic;
 use crate::check::power::decisions_for;
-use crate::check::{Arm, Check, Demand, Event, Scope};
+use crate::check::{Check, Event, Scope};
 use crate::traffic::{Load, Spacing};
 
 /// Requests that are chosen at most.
@@ -31,7 +31,8 @@ pub(super) fn choose(open: &Open, traffic: &mut [Traffic], checks: &[Check], alp
         let Some(stream) = traffic.get_mut(*number) else { continue };
         let counts = |check: &&Check| check.scope.traffic.as_deref().is_none_or(|own| own == stream.name);
         let mut most = None;
-        for (check, arms) in checks.iter().filter(counts).filter_map(|check| Some((check, arms(&check.demand)?))) {
+        for (check, arms) in checks.iter().filter(counts).filter_map(|check| Some((check, check.demand.as_split()?.0)))
+        {
             let count = decisions_for(arms, check.detect, alpha).map(|decisions| {
                 let share = share_of_caller(check, checks, stream);
                 requests(stream, &check.scope, thinned(decisions, share)).next_multiple_of(ROUND)
@@ -52,13 +53,6 @@ pub(super) fn choose(open: &Open, traffic: &mut [Traffic], checks: &[Check], alp
     }
 }
 
-fn arms(demand: &Demand) -> Option<&Vec<Arm>> {
-    match demand {
-        Demand::Split(arms) | Demand::AttemptSplit(arms) => Some(arms),
-        _ => None,
-    }
-}
-
 /// The share of the stream's requests that the check's caller gets, where it is one version of a service and
 /// another split says how much that version gets; else all.
 fn share_of_caller(check: &Check, checks: &[Check], stream: &Traffic) -> f64 {
@@ -67,10 +61,11 @@ fn share_of_caller(check: &Check, checks: &[Check], stream: &Traffic) -> f64 {
     let Some((service, version)) = version else { return 1.0 };
     let leads_there = |other: &&Check| {
         let edge = other.scope.edge.as_ref();
-        edge.is_some_and(|edge| edge.destination.name_and_namespace() == Some(service) && edge.destination.version().is_none())
-            && other.scope.traffic.as_deref().is_none_or(|own| own == stream.name)
+        edge.is_some_and(|edge| {
+            edge.destination.name_and_namespace() == Some(service) && edge.destination.version().is_none()
+        }) && other.scope.traffic.as_deref().is_none_or(|own| own == stream.name)
     };
-    let given = checks.iter().filter(leads_there).filter_map(|other| arms(&other.demand));
+    let given = checks.iter().filter(leads_there).filter_map(|other| Some(other.demand.as_split()?.0));
     let percent = given.flatten().find(|arm| *arm.version == *version).map(|arm| arm.percent);
     percent.filter(|percent| *percent > 0.0).map_or(1.0, |percent| percent / 100.0)
 }
@@ -155,8 +150,10 @@ mod tests {
 
     #[test]
     fn other_traffic_does_not_count() {
-        let other = "traffic:\n  - {name: a, request: GET go/, count: auto}\n  - {name: b, request: GET go/, count: 9}\n";
-        let named = |name: &str| format!("{other}expect: [{{edge: a -> go, traffic: {name}, split: {{v1: 70, v2: 30}}}}]\n");
+        let other =
+            "traffic:\n  - {name: a, request: GET go/, count: auto}\n  - {name: b, request: GET go/, count: 9}\n";
+        let named =
+            |name: &str| format!("{other}expect: [{{edge: a -> go, traffic: {name}, split: {{v1: 70, v2: 30}}}}]\n");
         assert_eq!(count(&named("a")), 2000);
         let why = read(&named("b")).unwrap_err();
         assert!(why.starts_with("s.yaml:3:40: error[MS0101]: `count: auto` follows from a `split`"), "{why}");

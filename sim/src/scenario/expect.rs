@@ -10,11 +10,10 @@ use wavetank_reports::Place;
 
 use super::fields::{Findings, Keys};
 use super::moment::Times;
-use super::over_time;
 use super::parse::percent;
-use super::traffic::METHODS;
+use super::{over_time, retry};
 use crate::check::power::DETECT_POINTS;
-use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Retry, Scope, TlsMode};
+use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Scope, TlsMode};
 use crate::observe::Failure;
 
 pub(super) const EXPECT: Keys = Keys {
@@ -51,7 +50,6 @@ pub(super) const NEVER: Keys = Keys {
     later: &["ejected"],
 };
 const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
-pub(super) const RETRY: Keys = Keys { of: "retry", known: &["method"], later: &["path", "status"] };
 const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
 
 /// What expectations may refer to.
@@ -115,7 +113,8 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
     if let (Some(own), None) = (mapping.entry("config"), mapping.get("in_sync")) {
         findings.missing(&own.key, "`config` names whose configuration is to be `in_sync`, which is not given");
     }
-    let asks = mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between" | "after" | "count" | "detect"));
+    let asks =
+        mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between" | "after" | "count" | "detect"));
     if checks.len() == before && !asks {
         findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
     }
@@ -360,7 +359,7 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
         pattern.flag = Some(findings.read(node, "flags", str::parse::<Flag>)?.0);
     }
     if let Some(node) = mapping.get("retry") {
-        pattern.retry = Some(retry(node, findings)?);
+        pattern.retry = Some(retry::read(node, findings)?);
     }
     if let Some(node) = mapping.get("when") {
         let when = findings.mapping(node, &WHEN)?;
@@ -368,26 +367,4 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
         pattern.body_has = Some(findings.text(body, "body_has")?.into());
     }
     Some(pattern)
-}
-
-/// `any`, or `{method: POST}`.
-fn retry(node: &Node, findings: &mut Findings) -> Option<Retry> {
-    if node.as_str() == Some("any") {
-        return Some(Retry::Any);
-    }
-    if node.as_mapping().is_none() {
-        findings.wrong(&node.span, "retry is `any`, or a mapping like {method: POST}");
-        return None;
-    }
-    let Some(method) = findings.mapping(node, &RETRY)?.get("method") else {
-        findings.missing(&node.span, "retry needs the key `method`");
-        return None;
-    };
-    let known = |text: &str| {
-        let wrong = || format!("`{text}` is not a method; methods are {}", METHODS.join(", "));
-        METHODS.contains(&text).then(|| Arc::from(text)).ok_or_else(wrong)
-    };
-    let items = findings.items(method);
-    let methods: Vec<_> = items.iter().map(|item| findings.read(item, "method", known)).collect();
-    Some(Retry::Methods(methods.into_iter().collect::<Option<_>>()?)).filter(|_| !items.is_empty())
 }

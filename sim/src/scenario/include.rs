@@ -73,12 +73,7 @@ impl File {
 
 /// The keys of a scenario with those of the fragments that it includes. Everything that is wrong with the keys
 /// of any of the files is among `findings`, the files among `files`.
-pub(super) fn whole(
-    own: &Mapping,
-    manifests: &dyn Manifests,
-    files: &mut Files,
-    findings: &mut Findings,
-) -> Mapping {
+pub(super) fn whole(own: &Mapping, manifests: &dyn Manifests, files: &mut Files, findings: &mut Findings) -> Mapping {
     let mut reader = Reader { manifests, files, findings };
     reader.with_fragments(own, &mut vec![0])
 }
@@ -211,9 +206,8 @@ mod tests {
     fn read(files: &'static [(&'static str, &'static str)]) -> Result<Scenario, String> {
         let main = SourceFile::new("at/main.yaml", files[0].1);
         let text = |file: &str| files.iter().find(|(name, _)| format!("at/{name}") == file).map(|(_, text)| *text);
-        parse(&main, &Folder(files)).map_err(|found| {
-            found.iter().map(|found| found.render(|file| text(file))).collect::<Vec<_>>().join("\n")
-        })
+        parse(&main, &Folder(files))
+            .map_err(|found| found.iter().map(|found| found.render(|file| text(file))).collect::<Vec<_>>().join("\n"))
     }
 
     const SHARED: &[(&str, &str)] = &[
@@ -222,7 +216,10 @@ mod tests {
             "include: [parts/traffic.yaml, parts/lab.yaml]\nscenario: own\nnetwork: {loss: 1%}\nconfig: [own.yaml]\n\
              tags: own\nexpect: [{edge: c -> d, traffic: base, status: {200: all}}]\n",
         ),
-        ("parts/traffic.yaml", "seed: 5\ntraffic: {name: base, request: GET go/, count: 5}\ntags: [a, b]\ninclude: lab.yaml\n"),
+        (
+            "parts/traffic.yaml",
+            "seed: 5\ntraffic: {name: base, request: GET go/, count: 5}\ntags: [a, b]\ninclude: lab.yaml\n",
+        ),
         (
             "parts/lab.yaml",
             "scenario: the lab itself\nseed: 9\napp: istio-lab\nnetwork: {latency: 9ms}\nconfig:\n  - ../lab.yaml\n  - gate.yaml\n  - |\n    \
@@ -257,7 +254,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_in_the_file_where_it_stands() {
         let wrong = read(&[
-            ("main.yaml", "scenario: s\ninclude: [a.yaml, no.yaml, [x], empty.yaml, two.yaml]\nnever: {edge: a -> b}\n"),
+            (
+                "main.yaml",
+                "scenario: s\ninclude: [a.yaml, no.yaml, [x], empty.yaml, two.yaml]\nnever: {edge: a -> b}\n",
+            ),
             ("a.yaml", "trafic: 1 GET a/\nseed: x\nversion: 2\nexpect:\n  - {edge: a -> b, status: {20: all}}\n"),
             ("empty.yaml", "# nothing\n"),
             ("two.yaml", "seed: 1\n---\nseed: 2\n"),

@@ -17,7 +17,7 @@
 //! - [`moment`]: times, by the clock or by name
 //! - [`fault`]: what breaks
 //! - [`step`], [`patch`]: what changes over time
-//! - [`expect`], [`over_time`]: what must hold
+//! - [`expect`], [`over_time`], [`retry`]: what must hold
 //! - [`routes`]: decision tables
 //! - [`tables`]: all keys, for the schema
 //! - [`model`]: what comes out
@@ -39,6 +39,7 @@ mod over_time;
 pub mod parse;
 mod patch;
 mod payload;
+mod retry;
 mod routes;
 mod step;
 pub mod tables;

@@ -58,5 +58,13 @@ fn link(node: &Node, findings: &mut Findings) -> Option<OwnLink> {
         findings.missing(&node.span, "this link is like all others; add `latency`, `jitter`, `loss` or `bandwidth`");
     }
     let (asked_at, width) = place(&entry.key, &entry.value.span);
-    Some(OwnLink { asked_at, width, link: link?, latency: base, jitter: own_jitter.or(jitter), loss_percent, bandwidth })
+    Some(OwnLink {
+        asked_at,
+        width,
+        link: link?,
+        latency: base,
+        jitter: own_jitter.or(jitter),
+        loss_percent,
+        bandwidth,
+    })
 }

@@ -7,8 +7,8 @@ use wavetank_control::config::{SourceFile, codes};
 use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 
 use super::fields::{Findings, Keys};
-use super::model::{App, Compat, Scenario};
 use super::include::{self, Files};
+use super::model::{App, Compat, Scenario};
 use super::moment::Times;
 use super::{added, auto, config, expect, fault, network, over_time, routes, step, traffic};
 use crate::check::Sources;
@@ -132,7 +132,8 @@ fn read(
     let name = match mapping.get("scenario") {
         Some(name) => findings.text(name, "scenario").unwrap_or_default().to_owned(),
         None => {
-            let why = "a scenario needs the key `scenario`, which says what it shows; a part of others is read with them";
+            let why =
+                "a scenario needs the key `scenario`, which says what it shows; a part of others is read with them";
             findings.missing(&node.span, why);
             String::new()
         }

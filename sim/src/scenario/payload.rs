@@ -27,7 +27,8 @@ pub(super) fn read(node: &Node, findings: &mut Findings) -> Option<Bytes> {
 fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is not a size like `64KiB`");
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("kB", 1000), ("MB", 1_000_000), ("B", 1)];
-    let (number, unit) = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size))).ok_or_else(wrong)?;
+    let (number, unit) =
+        units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size))).ok_or_else(wrong)?;
     let number: u64 = number.trim().parse().map_err(|_| wrong())?;
     let size = number.checked_mul(unit).filter(|size| *size <= SIZE_MAX);
     size.ok_or_else(|| format!("`{text}` is more than {SIZE_MAX} bytes, the most that a request has"))

@@ -1,7 +1,7 @@
 //! The keys of the scenario format as a tree, for its schema: the very tables that scenarios are read by.
 
 use super::fields::Keys;
-use super::{added, expect, fault, network, parse, payload, routes, step, traffic};
+use super::{added, expect, fault, network, parse, payload, retry, routes, step, traffic};
 
 /// One mapping of the format.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +27,7 @@ pub fn tables() -> Vec<Table> {
         table(&payload::BODY, "Traffic", &["size"], &[]),
         table(&expect::EXPECT, "Checks", &[], &[("never", "never")]),
         table(&expect::NEVER, "Checks", &[], &[("retry", "retry")]),
-        table(&expect::RETRY, "Checks", &["method"], &[]),
+        table(&retry::RETRY, "Checks", &["method"], &[]),
         table(&routes::ROUTE, "Decision tables", &[], &[]),
         table(&fault::FAULT, "Faults", &[], &[]),
         table(&step::STEP, "Steps", &[], STEP),

@@ -80,7 +80,12 @@ fn every_key_of_the_full_form_is_read() {
     assert_eq!((scenario.tags.len(), scenario.false_failure), (2, 1e-9));
     let files: Vec<&str> = scenario.config.iter().map(|file| &*file.name).collect();
     assert_eq!(files, ["gateway.yaml", "folder/a.yaml", "folder/b.yaml"]);
-    let network = Network { latency: Duration::from_millis(2), jitter: Duration::from_micros(100), loss_percent: 1.0, bandwidth: None };
+    let network = Network {
+        latency: Duration::from_millis(2),
+        jitter: Duration::from_micros(100),
+        loss_percent: 1.0,
+        bandwidth: None,
+    };
     assert_eq!(scenario.network, network);
     let [browser, inner] = scenario.traffic.as_slice() else { panic!("two streams") };
     assert_eq!(browser.load, Load::Open { rate: 50.0, spacing: Spacing::Even });

@@ -196,7 +196,9 @@ mod tests {
         insta::assert_snapshot!(text);
         let scenario = parse_scenario(&SourceFile::new("scenario.yaml", text), &Given(files.clone())).unwrap();
         assert_eq!((scenario.add.len(), scenario.config.len()), (3, 1));
-        let service = |name: &str| format!("kind: Service\nmetadata: {{name: {name}}}\n---\nkind: Deployment\nmetadata: {{name: {name}}}\n");
+        let service = |name: &str| {
+            format!("kind: Service\nmetadata: {{name: {name}}}\n---\nkind: Deployment\nmetadata: {{name: {name}}}\n")
+        };
         let own = [service("reviews"), service("sleep")].map(|text| SourceFile::new("own.yaml", text));
         assert!(!first(&[files, own.to_vec()].concat()).contains("app:"), "all of it is there");
     }

@@ -20,7 +20,7 @@ pub type Counts = IndexMap<String, u64>;
 impl<'a> Pool<'a> {
     /// Nothing counted yet of the splits among `checks`.
     pub fn new(checks: &'a [Check]) -> Self {
-        let splits = checks.iter().filter(|check| check.demand.unit().is_some());
+        let splits = checks.iter().filter(|check| check.demand.as_split().is_some());
         Self { splits: splits.map(|check| (check, None)).collect() }
     }
 
@@ -28,7 +28,7 @@ impl<'a> Pool<'a> {
     /// come to.
     pub fn count(checks: &[Check], log: &ObservationLog) -> Vec<Option<Counts>> {
         let count = |check: &Check| {
-            let unit = check.demand.unit()?;
+            let (_, unit) = check.demand.as_split()?;
             if check.scope.is_skipped(log) {
                 return Some(None);
             }

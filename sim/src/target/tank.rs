@@ -17,8 +17,8 @@ use wavetank_platform::Instant;
 use super::callers::{Caller, callers, plan};
 use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
-use super::own_links;
 use super::outcome::{RunError, RunOutcome};
+use super::own_links;
 use super::stage::Stage;
 use super::timeline::{self, Timeline};
 use super::witness::{Driven, witness};
@@ -88,8 +88,12 @@ fn run_here(engine: Engine, scenario: &Arc<Scenario>, seed: u64) -> Result<RunOu
     let fresh = reserve(scenario, &mut cast)?;
     let cast = Arc::new(cast);
     let callers = callers(scenario, &cast)?;
-    let config =
-        TankConfig { seed, default_link: own_links::link(&scenario.network), time_max: TIME_MAX, ..TankConfig::default() };
+    let config = TankConfig {
+        seed,
+        default_link: own_links::link(&scenario.network),
+        time_max: TIME_MAX,
+        ..TankConfig::default()
+    };
     let mut tank = Tank::new(config);
     let roster = Roster::admit(&cast, &mut tank);
     let life = |tank| go(scenario.clone(), problems, cast, fresh, callers, tank, roster);

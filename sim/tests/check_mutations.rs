@@ -97,23 +97,33 @@ config:
     spec:
       host: service-go
       subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
-network: {latency: {base: 1ms, jitter: 200us}, loss: 1%}
+network:
+  latency: {base: 1ms, jitter: 200us}
+  loss: 1%
+  bandwidth: 1Gbit/s
+  links: [{link: service-node <-> service-go, latency: 5ms, jitter: 1ms, loss: 2%, bandwidth: 10Mbit/s}]
 traffic:
   - name: browser
     request: GET ingress/env
     headers: {user-agent: Mozilla/5.0 Firefox/120}
     open: 100/s
     count: 2000
+  - {name: writes, request: POST ingress/env, body: {size: 1KiB}, timeout: 2s, count: auto}
 expect:
   - edge: service-node -> service-go
     split: {v1: 70, v2: 30}
+    count: attempts
+    detect: 9
     status: {200: all}
     tls: mtls
   - {edge: client -> ingress, between: [0s, 10s], latency: {p50: <10ms, p99: <40ms}}
   - never: {when: {body_has: '\"upstream\":[]'}}
+  - never: {retry: {method: [POST, PUT]}}
 routes:
   - {GET: [/users, /users/1], host: example.com, headers: {x-user-type: qa}, goes_to: nothing, status: 404}
 false_failure: 1e-6
+detect: 8
+until: 1m
 seed: 7
 ";
 

@@ -148,3 +148,18 @@ fn a_first_scenario_passes_its_check_and_its_run_at_once() {
     let (code, text) = wavetank(&lab.0, &["check", "."]);
     assert_eq!(code, 0, "{text}");
 }
+
+/// A check sees what a run would refuse: added services are there, and what names nobody is told with its place.
+#[test]
+fn every_scenario_passes_its_check_and_those_of_nobody_do_not() {
+    let (code, text) = wavetank(&scenarios(), &["check", ".", "--allow", "all"]);
+    assert_eq!(code, 0, "{text}");
+    let rows = [
+        ("failing/nobody.yaml", "failing/nobody.yaml:6:14", "kill: `service-golang` is nobody here"),
+        ("failing/own-link-of-nobody.yaml", "own-link-of-nobody.yaml:5:12", "link: `service-golang` is nobody here"),
+    ];
+    for (file, place, why) in rows {
+        let (code, text) = wavetank(&scenarios(), &["check", file]);
+        assert!(code == 3 && text.contains(place) && text.contains(why), "{text}");
+    }
+}

@@ -220,6 +220,36 @@ expect:
 }
 
 #[test]
+fn every_problem_of_links_bodies_and_decisions_is_told_with_its_place() {
+    let text = r#"scenario: s
+detect: none
+until: soon
+network:
+  bandwidth: 10
+  zones: []
+  links:
+    - {latency: 5ms}
+    - {link: a - b, loss: 101%}
+    - {link: a -> b}
+    - {link: a -> b, latency: {base: 5, jiter: 1ms}, bandwidth: 10MB/s}
+traffic:
+  - {name: a, request: POST a/, count: 1, body: {size: 64KB}, timeout: 0s}
+  - {name: b, request: POST a/, count: 1, body: [x], headers: {Content-Length: 5}, timeout: 5}
+  - {name: c, request: POST a/, count: 1, body: {length: 5}, stages: []}
+  - {name: d, request: POST a/, count: 1, body: {size: 1GiB}, jwt: x}
+expect:
+  - {edge: a -> b, split: {v1: 100}, count: retries, detect: 51}
+  - {edge: a -> b, status: {200: all}, count: attempts}
+  - {edge: a -> b, split: {v1: 100}, window: 5s}
+never:
+  - {edge: a -> b, retry: POST}
+  - {edge: a -> b, retry: {methods: POST}}
+  - {edge: a -> b, retry: {method: [GET, post]}}
+"#;
+    insta::assert_snapshot!(said(text));
+}
+
+#[test]
 fn a_file_without_a_scenario_says_so() {
     insta::assert_snapshot!(said("# nothing\n"), @r"
     error[MS0104]: there is no scenario in this file

@@ -42,7 +42,7 @@ fn a_scenario_of_parts_runs_with_all_that_they_ask() {
 
 #[test]
 fn attempts_are_counted_and_a_post_is_tried_once() {
-    passes(&["storms/post-once.yaml"], &["split   v1 1847/3762 = 49.1%", "POST, PUT retried  0 of 500"]);
+    passes(&["storms/post-once.yaml"], &["split   v1 1849/3765 = 49.1%", "POST, PUT retried  0 of 500"]);
 }
 
 #[test]

@@ -106,3 +106,51 @@ pub(super) fn plan(traffic: &Traffic, until: Option<Duration>) -> Plan {
         timeout: traffic.timeout,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wavetank_control::config::SourceFile;
+
+    use super::*;
+    use crate::scenario::{Manifests, parse};
+
+    struct Nothing;
+
+    impl Manifests for Nothing {
+        fn read(&self, path: &str) -> Result<Vec<SourceFile>, String> {
+            Err(format!("no {path}"))
+        }
+    }
+
+    fn planned(stream: &str, until: Option<u64>) -> Plan {
+        let text = format!("scenario: s\ntraffic: {stream}\nnever: {{edge: a -> b}}\n");
+        let scenario = parse(&SourceFile::new("s.yaml", text), &Nothing).unwrap();
+        plan(&scenario.traffic[0], until.map(Duration::from_secs))
+    }
+
+    #[test]
+    fn what_is_sent_has_its_body_and_nothing_sent_says_so() {
+        let length = |stream: &str| {
+            let call = planned(stream, None).call;
+            let own = call.headers.iter().find(|(name, _)| *name == http::header::CONTENT_LENGTH);
+            (call.body.len(), own.map(|(_, value)| value.to_str().unwrap().to_owned()))
+        };
+        let none = Some("0".to_owned());
+        // Of a body that is sent, hyper says the length.
+        assert_eq!(length("{request: POST a/, count: 1, body: {size: 2KiB}}"), (2048, None));
+        assert_eq!(length("{request: POST a/, count: 1}"), (0, none.clone()));
+        assert_eq!(length("{request: PATCH a/, count: 1}"), (0, none));
+        assert_eq!(length("{request: GET a/, count: 1}"), (0, None));
+        assert_eq!(length("{request: DELETE a/, count: 1}"), (0, None));
+    }
+
+    #[test]
+    fn nothing_is_sent_after_the_end() {
+        let lasts = |stream: &str, until| planned(stream, until).duration.map(|lasts| lasts.as_secs());
+        assert_eq!(lasts("{request: GET a/, count: 1, at: 4s}", Some(10)), Some(6));
+        assert_eq!(lasts("{request: GET a/, for: 3s, at: 4s}", Some(10)), Some(3));
+        assert_eq!(lasts("{request: GET a/, for: 3s, at: 12s}", Some(10)), Some(0));
+        assert_eq!(lasts("{request: GET a/, count: 1, at: 4s}", None), None);
+        assert_eq!(planned("{request: GET a/, count: 1, timeout: 2s}", None).timeout, Duration::from_secs(2));
+    }
+}

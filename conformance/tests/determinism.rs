@@ -28,8 +28,8 @@ const CHILD: &str = "a_fresh_process_runs_what_it_is_told";
 /// The canary in short, over a network that uses every random stream of a link.
 fn scenario(path: &Path) -> Scenario {
     let mut scenario = load(path).unwrap_or_else(|wrong| panic!("{wrong:#?}"));
-    scenario.network =
-        Network { latency: Duration::from_millis(1), jitter: Duration::from_millis(3), loss_percent: 2.0 };
+    let jitter = Duration::from_millis(3);
+    scenario.network = Network { jitter, loss_percent: 2.0, ..Network::default() };
     scenario.traffic.iter_mut().for_each(|traffic| traffic.count = Some(REQUESTS));
     scenario
 }

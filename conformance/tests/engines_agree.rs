@@ -57,9 +57,15 @@ fn turmoil_repeats_itself_to_the_message() {
 
 #[test]
 fn turmoil_says_what_it_cannot_run() {
-    let mut scenario = shipped("canary.yaml");
-    scenario.network.loss_percent = 1.0;
-    let refused = tank::run_on(Engine::Turmoil, &scenario, SEED);
-    let Err(RunError::Scenario(why)) = refused else { panic!("{refused:?}") };
-    assert_eq!(why, "engine `turmoil` cannot run this: its network loses packets");
+    let refused = |scenario: &Scenario| match tank::run_on(Engine::Turmoil, scenario, SEED) {
+        Err(RunError::Scenario(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let mut lossy = shipped("canary.yaml");
+    lossy.network.loss_percent = 1.0;
+    assert_eq!(refused(&lossy), "engine `turmoil` cannot run this: its network loses packets");
+    let mut narrow = shipped("storms/narrow-link.yaml");
+    assert_eq!(refused(&narrow), "engine `turmoil` cannot run this: its network is narrow");
+    narrow.network.bandwidth = None;
+    assert_eq!(refused(&narrow), "engine `turmoil` cannot run this: its links are not all alike");
 }

@@ -1,7 +1,8 @@
 //! Mutated manifests and scenarios through `wavetank check`: whatever is done to a text, it is judged without a
 //! panic, with code 0 or 3, and every place that is named lies in the text.
 //!
-//! 10,000 texts from a fixed seed: 7,500 manifests and 2,500 scenarios, each with one to four changes.
+//! 11,500 texts from a fixed seed: 7,500 manifests, 2,500 scenarios and 1,500 parts that a scenario includes, each
+//! with one to four changes.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +15,7 @@ use wavetank::cli::surroundings::Surroundings;
 
 const MANIFESTS: usize = 7_500;
 const SCENARIOS: usize = 2_500;
+const PARTS: usize = 1_500;
 
 const MANIFEST: &str = "\
 apiVersion: v1
@@ -95,23 +97,33 @@ config:
     spec:
       host: service-go
       subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]
-network: {latency: {base: 1ms, jitter: 200us}, loss: 1%}
+network:
+  latency: {base: 1ms, jitter: 200us}
+  loss: 1%
+  bandwidth: 1Gbit/s
+  links: [{link: service-node <-> service-go, latency: 5ms, jitter: 1ms, loss: 2%, bandwidth: 10Mbit/s}]
 traffic:
   - name: browser
     request: GET ingress/env
     headers: {user-agent: Mozilla/5.0 Firefox/120}
     open: 100/s
     count: 2000
+  - {name: writes, request: POST ingress/env, body: {size: 1KiB}, timeout: 2s, count: auto}
 expect:
   - edge: service-node -> service-go
     split: {v1: 70, v2: 30}
+    count: attempts
+    detect: 9
     status: {200: all}
     tls: mtls
   - {edge: client -> ingress, between: [0s, 10s], latency: {p50: <10ms, p99: <40ms}}
   - never: {when: {body_has: '\"upstream\":[]'}}
+  - never: {retry: {method: [POST, PUT]}}
 routes:
   - {GET: [/users, /users/1], host: example.com, headers: {x-user-type: qa}, goes_to: nothing, status: 404}
 false_failure: 1e-6
+detect: 8
+until: 1m
 seed: 7
 ";
 
@@ -266,4 +278,29 @@ fn mutated_manifests_are_judged() {
 #[test]
 fn mutated_scenarios_are_judged() {
     run("scenario.yaml", SCENARIO, SCENARIOS, 2);
+}
+
+#[test]
+fn mutated_parts_of_a_scenario_are_judged() {
+    let folder = std::env::temp_dir().join(format!("wavetank-mutations-{}-parts", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (scenario, part) = (folder.join("scenario.yaml"), folder.join("part.yaml"));
+    fs::write(&scenario, "scenario: mutated\ninclude: [part.yaml, part.yaml]\nnever: {edge: a -> b}\n").unwrap();
+    let whole = SCENARIO.replace("scenario: mutated\n", "");
+    let mut numbers = Numbers(3);
+    let judge = |text: &str| {
+        fs::write(&part, text).unwrap();
+        let words = ["wavetank", "check", "--json"].map(OsString::from).into_iter();
+        let command = Command::try_parse_from(words.chain([scenario.as_os_str().to_owned()])).unwrap();
+        let Verb::Check(args) = command.verb else { panic!("not a check") };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = check(&args, &Surroundings::default(), &mut out, &mut err).unwrap();
+        assert!(matches!(code, 0 | 3), "{code}: {text}");
+        places_lie_in(text, &part, &serde_json::from_slice(&out).unwrap());
+        code
+    };
+    assert_eq!(judge(&whole), 0);
+    let refused = (0..PARTS).filter(|_| judge(&mutate(&whole, &mut numbers)) == 3).count();
+    assert!(refused > PARTS / 2 && refused < PARTS, "{refused} of {PARTS}");
+    let _ = fs::remove_dir_all(&folder);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Exit code and what the output says, of a scenario in `scenarios/failing`.
-const ROWS: [(&str, i32, &[&str]); 6] = [
+const ROWS: [(&str, i32, &[&str]); 8] = [
     (
         "fault-without-traffic",
         1,
@@ -30,6 +30,12 @@ const ROWS: [(&str, i32, &[&str]); 6] = [
         ],
     ),
     ("nobody", 3, &["error[MS0500]: kill: `service-golang` is nobody here", "nobody.yaml:6:14"]),
+    (
+        "own-link-of-nobody",
+        3,
+        &["error[MS0500]: link: `service-golang` is nobody here", "own-link-of-nobody.yaml:5:12"],
+    ),
+    ("post-retried", 1, &["error[MS1006]: 24 of 100 on `shop -> pay`: never POST retried", "post-retried.yaml:11:14"]),
     (
         "rollout-not-aborted",
         1,

@@ -251,3 +251,70 @@ fn what_is_denied_fails_and_json_has_the_same_code() {
     }
     assert_eq!(folder.wavetank(&["check", "--deny", "depricated", "scenario.yaml"]).0, 2);
 }
+
+/// Both verbs refuse a scenario that includes `part.yaml`, and each says all of `words`.
+fn refused_part(name: &str, part: Vec<u8>, words: &[&str]) {
+    let scenario = format!("include: part.yaml\n{SCENARIO}");
+    let folder =
+        Folder::new(name, &[("scenario.yaml", scenario.into()), ("mesh.yaml", MESH.into()), ("part.yaml", part)]);
+    for verb in ["check", "run"] {
+        let (code, text) = folder.wavetank(&[verb, "scenario.yaml"]);
+        assert_eq!(code, 3, "{verb}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{verb} does not say {word}:\n{text}");
+        }
+    }
+    // A folder's scenarios are looked at with their parts, and the parts not by themselves.
+    assert_eq!(folder.wavetank(&["check", "."]).0, 3);
+}
+
+#[test]
+fn a_part_that_is_wrong_is_told_by_its_own_place() {
+    let part = "expect:\n- {status: {20: all}}\n";
+    refused_part("part-status", part.into(), &["part.yaml:2:13", "`20` is not a status", "^^"]);
+    refused_part("part-key", "trafic: 1 GET a/\n".into(), &["part.yaml:1:1", "did you mean `traffic`?", "trafic: 1"]);
+    refused_part(
+        "part-binary",
+        b"\x7fELF\x02\x01".to_vec(),
+        &["scenario.yaml:1:10", "cannot read part.yaml", "is no text"],
+    );
+    refused_part("part-byte", b"tags: a\n\xff".to_vec(), &["scenario.yaml:1:10", "part.yaml:2:1", "no UTF-8"]);
+    refused_part("part-empty", b"".to_vec(), &["scenario.yaml:1:10", "there is nothing in part.yaml"]);
+    refused_part("part-list", b"[1]\n".to_vec(), &["part.yaml:1:1", "is a mapping, not a list"]);
+    refused_part("part-self", b"include: part.yaml\n".to_vec(), &["part.yaml:1:10", "part.yaml includes part.yaml"]);
+    refused_part(
+        "part-round",
+        b"include: scenario.yaml\n".to_vec(),
+        &["part.yaml:1:10", "scenario.yaml includes part.yaml includes scenario.yaml"],
+    );
+    refused_part(
+        "part-gone",
+        b"include: [gone.yaml]\n".to_vec(),
+        &["part.yaml:1:11", "gone.yaml: there is no such file"],
+    );
+    refused_part("part-folder", b"include: .\n".to_vec(), &["part.yaml:1:10", "it is a folder"]);
+    refused_part("part-twice", b"config: mesh.yaml\n".to_vec(), &["scenario.yaml:5:10", "mesh.yaml is given twice"]);
+}
+
+#[test]
+fn a_manifest_in_a_part_is_told_by_its_own_place() {
+    let part = "config:\n  - |\n    apiVersion: networking.istio.io/v1alpha3\n    kind: Gateway\n    metadata: {name: g}\n    spec: {selector: {istio: ingressgateway}, servrs: []}\n";
+    refused_part("part-inline", part.into(), &["part.yaml:6:47", "unknown field `servrs`", "did you mean `servers`?"]);
+}
+
+#[test]
+fn a_folder_is_searched_for_scenarios_and_not_for_their_parts() {
+    let part = "tags: [shared]\nconfig:\n  - |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: other}\n    spec: {ports: [{name: http, port: 80}]}\n";
+    let scenario = "scenario: hostile\ncompat: \"1.0\"\napp: istio-lab\ninclude: part.yaml\nconfig: mesh.yaml\n\
+        traffic: {from: sleep, request: GET service-go/env, count: 5}\nexpect: {edge: sleep -> service-go, status: {200: all}}\n";
+    let files = [("scenario.yaml", scenario.into()), ("mesh.yaml", MESH.into()), ("part.yaml", part.into())];
+    let folder = Folder::new("parts", &files);
+    assert_eq!(folder.wavetank(&["check", "."]), (0, " SOUND  1 scenario, 2 manifests\n".to_owned()));
+    assert_eq!(folder.wavetank(&["list", "."]), (0, "scenario.yaml  hostile  #shared\n".to_owned()));
+    assert_eq!(folder.wavetank(&["run", "."]).0, 0);
+    assert_eq!(folder.wavetank(&["run", ".", "--tag", "shared", "-k", "status"]).0, 0);
+    for verb in ["check", "run"] {
+        let (code, text) = folder.wavetank(&[verb, "part.yaml"]);
+        assert!(code == 3 && text.contains("part.yaml:1:1") && text.contains("needs the key `scenario`"), "{text}");
+    }
+}

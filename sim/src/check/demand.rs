@@ -7,6 +7,7 @@ use std::time::Duration;
 use wavetank_reports::Place;
 
 use super::amount::Amount;
+use super::split::Unit;
 use super::window::{After, StepScope};
 use crate::observe::{Call, Edge, Failure, Hop, ObservationLog, Selector, Tls};
 use crate::routes::is_probe;
@@ -22,6 +23,8 @@ pub struct Check {
     pub scope: Scope,
     /// What must hold of them.
     pub demand: Demand,
+    /// A shift of shares by this many points is to be seen; a split that cannot is told to be weak.
+    pub detect: f64,
 }
 
 /// Which part of the run a check is about.
@@ -82,6 +85,8 @@ impl fmt::Display for Scope {
 pub enum Demand {
     /// Decisions fall on versions in these shares; versions not named get none.
     Split(Vec<Arm>),
+    /// As a split, and every attempt of a request is a decision.
+    AttemptSplit(Vec<Arm>),
     /// So many hops end with such a status.
     Status(StatusClass, Amount),
     /// Every connection is secured like this.
@@ -140,7 +145,7 @@ impl Demand {
     /// Its key in the scenario.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Split(_) => "split",
+            Self::Split(_) | Self::AttemptSplit(_) => "split",
             Self::Status(..) => "status",
             Self::Tls(_) => "tls",
             Self::Peer(_) => "peer",
@@ -154,6 +159,17 @@ impl Demand {
             Self::InSync(..) => "in_sync",
             Self::Aborted { .. } => "aborted",
             Self::Never(_) => "never",
+        }
+    }
+}
+
+impl Demand {
+    /// The shares it asks for, and what a decision is, where it is about shares of decisions.
+    pub fn as_split(&self) -> Option<(&[Arm], Unit)> {
+        match self {
+            Self::Split(arms) => Some((arms, Unit::Request)),
+            Self::AttemptSplit(arms) => Some((arms, Unit::Attempt)),
+            _ => None,
         }
     }
 }
@@ -258,6 +274,38 @@ pub struct Pattern {
     pub flag: Option<Arc<str>>,
     /// The body the client got holds this text.
     pub body_has: Option<Arc<str>>,
+    /// It was tried more than once.
+    pub retry: Option<Retry>,
+}
+
+/// Which requests must not be tried more than once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retry {
+    /// Every one.
+    Any,
+    /// Those with one of these methods.
+    Methods(Vec<Arc<str>>),
+}
+
+impl Retry {
+    /// Whether a request is one of them.
+    pub fn is_about(&self, hop: &Hop) -> bool {
+        let method = hop.target.split(' ').next().unwrap_or_default();
+        match self {
+            Self::Any => true,
+            Self::Methods(methods) => methods.iter().any(|own| **own == *method),
+        }
+    }
+}
+
+/// `retried`, `POST, PUT retried`.
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("retried"),
+            Self::Methods(methods) => write!(f, "{} retried", methods.join(", ")),
+        }
+    }
 }
 
 /// A quantile of latencies.

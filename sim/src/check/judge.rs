@@ -8,6 +8,7 @@ use super::demand::{Check, Demand};
 use super::explain;
 use super::reason::is_default_route;
 use super::sources::Sources;
+use super::split::Sharpness;
 use super::window::Missing;
 use super::{exact, never, split, timeline};
 use crate::observe::{Hop, ObservationLog};
@@ -116,10 +117,7 @@ fn tell_once(check: &Check, mut found: Diagnostic, told: &mut Vec<Told>) -> Diag
 
 /// How many tests share the budget of false failures for this check.
 fn statistical_tests(check: &Check) -> usize {
-    match &check.demand {
-        Demand::Split(arms) => split::tests(arms),
-        _ => 0,
-    }
+    check.demand.as_split().map_or(0, |(arms, _)| split::tests(arms))
 }
 
 fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a> {
@@ -131,11 +129,13 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
             return Finding { verdict: CheckVerdict::NotJudged, message: why, ..Finding::pass(summary) };
         }
     }
+    if let Some((arms, unit)) = check.demand.as_split() {
+        return split::judge(arms, check.scope.hops(log).collect(), unit, Sharpness { alpha, detect: check.detect });
+    }
     match &check.demand {
         Demand::Body(mode, text) => timeline::body(*mode, text, &check.scope, log),
         Demand::InSync(of, within) => timeline::in_sync(of, *within, &check.scope, log),
         Demand::Aborted { step, within } => timeline::aborted(step.as_ref(), *within, log),
-        Demand::Split(arms) => split::judge(arms, check.scope.hops(log).collect(), alpha),
         Demand::Never(pattern) => never::judge(pattern, &check.scope, log),
         demand => exact::judge(demand, check.scope.hops(log).collect()),
     }
@@ -145,12 +145,12 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
 ///
 /// A check that is no split passes.
 pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64) -> CheckResult {
-    let Demand::Split(arms) = &check.demand else { return result(check, Finding::pass(String::new())) };
+    let Some((arms, _)) = check.demand.as_split() else { return result(check, Finding::pass(String::new())) };
     let mut all: split::Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for (version, count) in counts {
         *all.entry(version).or_default() += count;
     }
-    result(check, split::judge_counts(arms, &all, alpha))
+    result(check, split::judge_counts(arms, &all, Sharpness { alpha, detect: check.detect }))
 }
 
 fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
@@ -220,7 +220,7 @@ fn on_edge(check: &Check, finding: &Finding<'_>) -> String {
 /// A split that the default route made is explained by the endpoints it balances over.
 fn default_route_remark(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Option<Note> {
     let by_default = finding.evidence.iter().all(|hop| is_default_route(hop, sources) && hop.arm().is_some());
-    let is_split = matches!(check.demand, Demand::Split(_)) && !finding.evidence.is_empty();
+    let is_split = check.demand.as_split().is_some() && !finding.evidence.is_empty();
     (is_split && by_default).then(|| Note {
         message: "the default route balances over all endpoints of the service".to_owned(),
         place: None,
@@ -231,7 +231,7 @@ fn default_route_remark(check: &Check, finding: &Finding<'_>, sources: &Sources)
 /// The stable code of a failed check.
 fn code(demand: &Demand) -> &'static str {
     match demand {
-        Demand::Split(_) => "MS1001",
+        Demand::Split(_) | Demand::AttemptSplit(_) => "MS1001",
         Demand::Status(..) => "MS1002",
         Demand::Tls(_) | Demand::Peer(_) => "MS1003",
         Demand::Attempts(_) => "MS1004",
@@ -276,7 +276,7 @@ mod tests {
     fn check(demand: Demand) -> Check {
         let edge = Some("service-node -> service-go".parse().unwrap());
         let scope = Scope { edge, ..Scope::default() };
-        Check { asked_at: Place::new("scenario.yaml", 3, 5), width: 23, scope, demand }
+        Check { asked_at: Place::new("scenario.yaml", 3, 5), width: 23, scope, demand, detect: 8.0 }
     }
 
     fn canary() -> Check {

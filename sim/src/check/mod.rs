@@ -12,7 +12,7 @@
 //! - [`judge`]: every check of a run, and its budget of false failures
 //! - [`split`], [`exact`], [`never`]: the kinds of checks
 //! - [`faults`](mod@faults): faults that touched nothing
-//! - [`binomial`]: the statistics
+//! - [`binomial`], [`power`]: the statistics, and what they can see
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
 //! - [`blame`]: what else went on while it failed
 //! - [`sources`]: the text of the files that messages point into
@@ -26,6 +26,7 @@ pub mod explain;
 mod faults;
 pub mod judge;
 mod never;
+pub mod power;
 mod reason;
 pub mod sources;
 mod split;
@@ -37,8 +38,9 @@ mod sample;
 
 pub use amount::{Amount, Quantity};
 pub use blame::Circumstances;
-pub use demand::{Arm, BodyMode, Bound, Check, Demand, Pattern, Quantile, Scope, StatusClass, TlsMode};
+pub use demand::{Arm, BodyMode, Bound, Check, Demand, Pattern, Quantile, Retry, Scope, StatusClass, TlsMode};
 pub use faults::missed_faults;
 pub use judge::{Judgement, judge, pooled_split};
 pub use sources::Sources;
+pub use split::Unit;
 pub use window::{After, Event, StepScope, Window};

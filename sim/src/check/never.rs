@@ -8,7 +8,8 @@ use super::exact::status_text;
 use super::judge::Finding;
 use crate::observe::{Hop, ObservationLog};
 
-/// Judges that nothing in `scope` matches `pattern`.
+/// Judges that nothing in `scope` matches `pattern`. Where it is about retries of some methods, only requests with
+/// these are opportunities.
 ///
 /// An empty pattern means that no request crosses the edge; its opportunities are the clients' calls. Any
 /// other is looked for on the hops of the edge, or in the bodies the clients got.
@@ -19,7 +20,8 @@ pub(super) fn judge<'a>(pattern: &Pattern, scope: &'a Scope, log: &'a Observatio
     } else if *pattern == Pattern::default() {
         (scope.calls(log).count() as u64, scope.hops(log).map(Match::of).collect())
     } else {
-        let hops: Vec<&Hop> = scope.hops(log).collect();
+        let is_asked = |hop: &&Hop| pattern.retry.as_ref().is_none_or(|retry| retry.is_about(hop));
+        let hops: Vec<&Hop> = scope.hops(log).filter(is_asked).collect();
         let count = hops.len() as u64;
         (count, hops.into_iter().filter(|hop| matches(pattern, hop)).map(Match::of).collect())
     };
@@ -65,6 +67,7 @@ fn matches(pattern: &Pattern, hop: &Hop) -> bool {
     pattern.status.is_none_or(|own| own.has(hop.status))
         && pattern.tls.is_none_or(|own| hop.tls.as_ref().is_some_and(|tls| own.is(tls)))
         && pattern.reaches.as_ref().is_none_or(reaches)
+        && (pattern.retry.is_none() || hop.attempts > 1)
         && pattern.flag.as_ref().is_none_or(|own| hop.has_flag(own))
 }
 
@@ -108,5 +111,6 @@ fn summary(pattern: &Pattern) -> String {
     parts.extend(pattern.reaches.as_ref().map(|own| format!("reaches {own}")));
     parts.extend(pattern.flag.as_ref().map(|own| format!("flag {own}")));
     parts.extend(pattern.body_has.as_ref().map(|own| format!("body has {own}")));
+    parts.extend(pattern.retry.as_ref().map(ToString::to_string));
     if parts.is_empty() { "never".to_owned() } else { format!("never {}", parts.join(", ")) }
 }

@@ -28,6 +28,7 @@ pub(super) fn hop(version: &str) -> Hop {
         destination: Service::new("service-go", "default"),
         target: "GET /env".into(),
         first_endpoint: Some(endpoint.clone()),
+        tried: vec![Some(endpoint.clone())],
         endpoint: Some(endpoint),
         status: 200,
         failure: None,
@@ -53,6 +54,7 @@ pub(super) fn hop(version: &str) -> Hop {
 pub(super) fn lost(subset: &str) -> Hop {
     Hop {
         first_endpoint: None,
+        tried: vec![None],
         endpoint: None,
         status: 503,
         flags: vec!["NC".into()],

@@ -1,7 +1,7 @@
 //! Shares of a configured split, by the exact binomial distribution.
 //!
 //! One decision is one request on the edge: the version its first attempt chose. Retries do not count, for
-//! they are not independent. A version that is not named, or named with 0, must get nothing, exactly.
+//! they are not independent, unless a scenario asks for all attempts. A version that is not named, or named with 0, must get nothing, exactly.
 
 use indexmap::IndexMap;
 use wavetank_reports::CheckVerdict;
@@ -9,16 +9,9 @@ use wavetank_reports::CheckVerdict;
 use super::binomial::{Acceptance, Binomial, smallest_leak};
 use super::demand::Arm;
 use super::judge::Finding;
+use super::power::{DECISIONS_MIN, EXPECTED_MIN, POWER, decisions_for, decisions_needed, uncertain};
 use crate::observe::Hop;
 
-/// Fewer decisions than this say nothing about a share.
-const DECISIONS_MIN: u64 = 30;
-/// An arm expected to get less than this says nothing either.
-const EXPECTED_MIN: f64 = 5.0;
-/// The power a shift must be seen with to be called seen.
-const POWER: f64 = 0.99;
-/// A test that cannot see a shift of this many points is weak.
-const DETECT_POINTS: f64 = 8.0;
 /// What a decision counts as that chose no pod.
 const NOWHERE: &str = "nowhere";
 
@@ -33,36 +26,60 @@ pub(super) fn tests(arms: &[Arm]) -> usize {
     }
 }
 
-/// Arms with a share strictly between nothing and everything.
-fn uncertain(arms: &[Arm]) -> impl Iterator<Item = &Arm> {
-    arms.iter().filter(|arm| arm.percent > 0.0 && arm.percent < 100.0)
+/// What one decision is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A request: what its first attempt chose.
+    Request,
+    /// An attempt.
+    Attempt,
 }
 
-/// Judges one split; `alpha` is the size of each of its tests.
-pub(super) fn judge<'a>(arms: &[Arm], hops: Vec<&'a Hop>, alpha: f64) -> Finding<'a> {
+impl Unit {
+    /// The decisions of one request, by the versions they chose.
+    pub(crate) fn decisions(self, hop: &Hop) -> impl Iterator<Item = &str> {
+        let first = (self == Self::Request).then(|| hop.arm());
+        let all = hop.tried.iter().filter(move |_| self == Self::Attempt);
+        let all = all.map(|endpoint| endpoint.as_ref().and_then(|own| own.version.as_deref()));
+        first.into_iter().chain(all).map(|arm| arm.unwrap_or(NOWHERE))
+    }
+}
+
+/// How sharply shares are tested.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sharpness {
+    /// Size of each test.
+    pub(super) alpha: f64,
+    /// A test that cannot see a shift of this many points is weak.
+    pub(super) detect: f64,
+}
+
+/// Judges one split, of which each request on the edge is a decision, or each attempt.
+pub(super) fn judge<'a>(arms: &[Arm], hops: Vec<&'a Hop>, unit: Unit, sharpness: Sharpness) -> Finding<'a> {
     let summary = summary(arms);
     if hops.is_empty() {
         return Finding::inconclusive(summary, "no request crossed this edge");
     }
     let mut counts: Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
-    for hop in &hops {
-        *counts.entry(hop.arm().unwrap_or(NOWHERE)).or_default() += 1;
+    for arm in hops.iter().flat_map(|hop| unit.decisions(hop)) {
+        *counts.entry(arm).or_default() += 1;
     }
-    Finding { evidence: hops, ..judge_counts(arms, &counts, alpha) }
+    Finding { evidence: hops, ..judge_counts(arms, &counts, sharpness) }
 }
 
 /// Judges the decisions of a split by version, where every arm has its entry.
-pub(super) fn judge_counts<'a>(arms: &[Arm], counts: &Counts<'_>, alpha: f64) -> Finding<'a> {
+pub(super) fn judge_counts<'a>(arms: &[Arm], counts: &Counts<'_>, sharpness: Sharpness) -> Finding<'a> {
     let summary = summary(arms);
     let n: u64 = counts.values().sum();
     if n == 0 {
         return Finding::inconclusive(summary, "no request crossed this edge");
     }
-    let tested: Vec<Tested<'_>> = tested(arms, counts, n, alpha);
+    let tested: Vec<Tested<'_>> = tested(arms, counts, n, sharpness.alpha);
     let strays = strays(arms, counts);
     let verdict = verdict(&tested, &strays, n);
     let mut finding = Finding { verdict, ..Finding::pass(summary) };
     describe(&mut finding, arms, counts, &tested, &strays, n);
+    power(&mut finding, arms, &tested, n, sharpness);
     finding
 }
 
@@ -161,7 +178,6 @@ fn describe(
         CheckVerdict::Fail => finding.message = failure(arms, counts, tested, n),
         _ => finding.message = format!("{} of {n} decisions", got),
     }
-    power(finding, tested, n);
 }
 
 fn failure(arms: &[Arm], counts: &Counts<'_>, tested: &[Tested<'_>], n: u64) -> String {
@@ -186,7 +202,7 @@ fn failure(arms: &[Arm], counts: &Counts<'_>, tested: &[Tested<'_>], n: u64) -> 
 }
 
 /// Says what the test can see, and warns when that is not much.
-fn power(finding: &mut Finding<'_>, tested: &[Tested<'_>], n: u64) {
+fn power(finding: &mut Finding<'_>, arms: &[Arm], tested: &[Tested<'_>], n: u64, sharpness: Sharpness) {
     let statistical: Vec<&Tested<'_>> = tested.iter().filter(|arm| arm.is_statistical()).collect();
     if statistical.is_empty() {
         finding.power = Some(format!("a {:.2}% leak would show", smallest_leak(n) * 100.0));
@@ -199,23 +215,14 @@ fn power(finding: &mut Finding<'_>, tested: &[Tested<'_>], n: u64) {
     // Rounded up, so that what is said to be seen is seen.
     let points = (statistical.iter().map(shift).fold(0.0, f64::max) * 1000.0).ceil() / 10.0;
     finding.power = Some(format!("sees shifts ≥ {points:.1} pt"));
-    if finding.verdict == CheckVerdict::Pass && points > DETECT_POINTS {
-        let scale = points / DETECT_POINTS;
-        let needed = (n as f64 * scale * scale / 100.0).ceil() * 100.0;
+    let Sharpness { alpha, detect } = sharpness;
+    if finding.verdict == CheckVerdict::Pass && points > detect {
+        let needed = decisions_for(arms, detect, alpha).map_or_else(|| "millions of".to_owned(), |own| own.to_string());
         finding.weak = Some((
             format!("weak check: {} of {n} decisions sees only shifts of {points:.1} points or more", finding.summary),
-            format!("about {needed} decisions see a shift of {DETECT_POINTS} points"),
+            format!("about {needed} decisions see a shift of {detect} points"),
         ));
     }
-}
-
-/// The fewest decisions from which every arm can be judged.
-fn decisions_needed(arms: &[Arm]) -> u64 {
-    let for_arm = |arm: &Arm| {
-        let share = arm.percent / 100.0;
-        (EXPECTED_MIN / share.min(1.0 - share)).ceil() as u64
-    };
-    uncertain(arms).map(for_arm).max().unwrap_or(0).max(DECISIONS_MIN)
 }
 
 fn list(parts: impl Iterator<Item = String>) -> String {
@@ -227,13 +234,15 @@ mod tests {
     use super::super::sample::hops_to;
     use super::*;
 
+    const SHARPNESS: Sharpness = Sharpness { alpha: 1e-6, detect: 8.0 };
+
     fn arms(written: &[(&str, f64)]) -> Vec<Arm> {
         written.iter().map(|(version, percent)| Arm { version: (*version).into(), percent: *percent }).collect()
     }
 
     fn verdict_of(written: &[(&str, f64)], got: &[(&str, u64)]) -> (CheckVerdict, String) {
         let hops = hops_to(got);
-        let finding = judge(&arms(written), hops.iter().collect(), 1e-6);
+        let finding = judge(&arms(written), hops.iter().collect(), Unit::Request, SHARPNESS);
         (finding.verdict, format!("{} | {} | {:?}", finding.observed, finding.allowed, finding.power))
     }
 
@@ -279,23 +288,53 @@ mod tests {
         let three = arms(&[("v1", 50.0), ("v2", 30.0), ("v3", 20.0)]);
         assert_eq!((tests(&three), tests(&arms(CANARY)), tests(&arms(&[("v1", 100.0)]))), (3, 1, 0));
         let hops = hops_to(&[("v1", 1000), ("v2", 600), ("v3", 400)]);
-        assert_eq!(judge(&three, hops.iter().collect(), 1e-6).verdict, CheckVerdict::Pass);
+        assert_eq!(judge(&three, hops.iter().collect(), Unit::Request, SHARPNESS).verdict, CheckVerdict::Pass);
         let hops = hops_to(&[("v1", 1000), ("v2", 400), ("v3", 600)]);
-        assert_eq!(judge(&three, hops.iter().collect(), 1e-6).verdict, CheckVerdict::Fail);
+        assert_eq!(judge(&three, hops.iter().collect(), Unit::Request, SHARPNESS).verdict, CheckVerdict::Fail);
     }
 
     #[test]
     fn a_blunt_test_says_so() {
         let hops = hops_to(&[("v1", 70), ("v2", 30)]);
-        let (message, help) = judge(&arms(CANARY), hops.iter().collect(), 1e-6).weak.unwrap();
+        let (message, help) = judge(&arms(CANARY), hops.iter().collect(), Unit::Request, SHARPNESS).weak.unwrap();
         assert!(message.contains("34.8 points") && help.contains("1900"), "{message} / {help}");
     }
 
     #[test]
     fn a_failure_names_shares_and_chance() {
         let hops = hops_to(&[("v1", 1003), ("v2", 997)]);
-        let finding = judge(&arms(CANARY), hops.iter().collect(), 1e-6);
+        let finding = judge(&arms(CANARY), hops.iter().collect(), Unit::Request, SHARPNESS);
         assert_eq!(finding.message, "traffic split on {edge} is 50.15/49.85 (v1/v2), not 70/30; p = 1e-76");
         assert_eq!(finding.label, "got v1 1003, v2 997 of 2000 decisions");
+    }
+
+    #[test]
+    fn what_is_weak_follows_from_what_is_to_be_seen() {
+        let hops = hops_to(&[("v1", 1400), ("v2", 600)]);
+        let weak =
+            |detect| judge(&arms(CANARY), hops.iter().collect(), Unit::Request, Sharpness { detect, ..SHARPNESS }).weak;
+        assert_eq!(weak(7.7), None);
+        let (message, help) = weak(5.0).unwrap();
+        assert!(message.contains("7.7 points") && help == "about 4600 decisions see a shift of 5 points", "{help}");
+    }
+
+    #[test]
+    fn attempts_are_decisions_of_their_own_where_that_is_asked_for() {
+        let mut hops = hops_to(&[("v1", 700), ("v2", 300)]);
+        let (v1, v2) = (hops[0].tried[0].clone(), hops[999].tried[0].clone());
+        // Every request to v2 is tried again, half of them on v2, and one more goes nowhere.
+        for (at, hop) in hops.iter_mut().skip(700).enumerate() {
+            hop.tried.push(if at % 2 == 0 { v1.clone() } else { v2.clone() });
+        }
+        let judged = |hops: &[Hop], unit| {
+            let finding = judge(&arms(CANARY), hops.iter().collect(), unit, SHARPNESS);
+            (finding.verdict, finding.label)
+        };
+        let first = judged(&hops, Unit::Request);
+        assert_eq!(first, (CheckVerdict::Pass, "got v1 700, v2 300 of 1000 decisions".to_owned()));
+        let all = judged(&hops, Unit::Attempt);
+        assert_eq!(all, (CheckVerdict::Pass, "got v1 850, v2 450 of 1300 decisions".to_owned()));
+        hops[0].tried.push(None);
+        assert_eq!(judged(&hops, Unit::Attempt).0, CheckVerdict::Fail);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::demand::Scope;
+use super::demand::{Scope, millis};
 use crate::observe::{Mark, ObservationLog, Selector};
 
 /// From (included) and to (excluded), since the scenario's start.
@@ -65,6 +65,11 @@ pub(super) enum Missing {
 }
 
 impl Scope {
+    /// Whether the run did not come to the time that it is about, so that there is nothing to judge.
+    pub fn is_skipped(&self, log: &ObservationLog) -> bool {
+        matches!(self.window(log), Err(Missing::Skipped(_)))
+    }
+
     /// The part of the run that it is about.
     pub(super) fn window(&self, log: &ObservationLog) -> Result<Window, Missing> {
         let (from, to) = self.between.unwrap_or((Duration::ZERO, Duration::MAX));
@@ -80,7 +85,8 @@ impl Scope {
                 None => {}
             }
         }
-        let Some(after) = &self.after else { return Ok(window) };
+        let Some(after) = &self.after else { return within(window, log) };
+        within(window, log)?;
         let since = self.step.as_ref().map_or(Duration::ZERO, |step| step.start);
         let happened = match &after.event {
             Event::At(at) => Ok(*at),
@@ -96,7 +102,18 @@ impl Scope {
                 .ok_or_else(|| Missing::Never(format!("the proxies of `{of}` never took the configuration"))),
         };
         window.from = window.from.max(happened?.saturating_add(after.plus));
-        Ok(window)
+        within(window, log)
+    }
+}
+
+/// The part of a window before the run was ended.
+fn within(window: Window, log: &ObservationLog) -> Result<Window, Missing> {
+    match log.end() {
+        Some(end) if window.from >= end => {
+            Err(Missing::Skipped(format!("the run was ended at {}, before this", millis(end))))
+        }
+        Some(end) => Ok(Window { to: window.to.min(end), ..window }),
+        None => Ok(window),
     }
 }
 

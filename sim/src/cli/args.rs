@@ -8,8 +8,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use super::check::CheckArgs;
 use super::explain::ExplainArgs;
 use super::init::InitArgs;
-use super::sweep::Seeds;
 use crate::engine::Engine;
+use crate::sweep::Seeds;
 
 /// Says what a service mesh will do with your Istio YAML, before it is in a cluster.
 #[derive(Debug, Parser)]
@@ -95,9 +95,13 @@ pub struct RunArgs {
     /// Seed of every random stream: a number, or `random` [default: the scenario's own, else 1]
     #[arg(long, value_name = "N|random", value_parser = parse_seed)]
     pub seed: Option<Seed>,
-    /// Run every scenario under each of these seeds, and judge its splits on all runs together as well
+    /// Run every scenario under each of these seeds, and judge its splits on all runs together as well [default:
+    /// the scenario's own, where it has any and no --seed is given]
     #[arg(long, value_name = "A..B", conflicts_with = "seed")]
     pub seeds: Option<Seeds>,
+    /// End every run at this virtual time: no request begins later, and what has not ended is not judged
+    #[arg(long, value_name = "TIME", value_parser = wavetank_control::config::duration::parse)]
+    pub until: Option<std::time::Duration>,
     /// Scenarios that run at the same time [default: one for each processor]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

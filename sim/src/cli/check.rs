@@ -69,7 +69,10 @@ pub fn check(args: &CheckArgs, around: &Surroundings, out: &mut dyn Write, err: 
     judge(&mut linted.found, args);
     let failed = linted.found.iter().any(|found| found.severity == Severity::Error);
     if linted.scenarios + linted.manifests == 0 && linted.found.is_empty() {
-        writeln!(err, "wavetank: no scenario and no manifest is there")?;
+        match linted.fragments {
+            0 => writeln!(err, "wavetank: no scenario and no manifest is there")?,
+            _ => writeln!(err, "wavetank: parts of scenarios are checked with a scenario that includes them")?,
+        }
         return Ok(NOTHING);
     }
     let exit = if failed { INVALID } else { PASSED };

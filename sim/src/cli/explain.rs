@@ -143,6 +143,7 @@ fn subject(args: &ExplainArgs) -> Result<Subject, String> {
         from: args.from.clone(),
         request: text.parse::<Request>()?,
         headers,
+        body: bytes::Bytes::new(),
         load: Load::Closed { clients: 1, think: Duration::ZERO },
         count: Some(1),
         duration: None,

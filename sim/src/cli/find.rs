@@ -39,7 +39,7 @@ fn is_scenario(file: &Path) -> bool {
 }
 
 /// Whether a file is below a folder of scenarios that must fail, which only runs when it is asked for itself.
-fn is_to_fail(file: &Path, asked: &Path) -> bool {
+pub(super) fn is_to_fail(file: &Path, asked: &Path) -> bool {
     let below = file.strip_prefix(asked).unwrap_or(file);
     below.parent().is_some_and(|folder| folder.components().any(|part| part.as_os_str() == "failing"))
 }

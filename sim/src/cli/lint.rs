@@ -14,8 +14,10 @@ use wavetank_control::model::ConfigStore;
 use wavetank_control::validate::{self, Extent, codes};
 use wavetank_reports::{Diagnostic, Place};
 
+use super::find::is_to_fail;
 use crate::check::Sources;
 use crate::scenario::load::{gather, load_all, shown};
+use crate::scenario::tables::tables;
 use crate::scenario::{message, text};
 use crate::target::dry;
 
@@ -29,11 +31,14 @@ pub struct Linted {
     pub scenarios: usize,
     /// Manifests looked at, with those of scenarios.
     pub manifests: usize,
+    /// Parts of scenarios that were not named themselves; they are looked at with those that include them.
+    pub fragments: usize,
     /// Everything found, by file and place; the same thing once.
     pub found: Vec<Diagnostic>,
 }
 
-/// Looks at the files behind `paths`: of a folder all scenarios and manifests below it. Manifests that no
+/// Looks at the files behind `paths`: of a folder all scenarios and manifests below it, but for those in folders
+/// named `failing`. Manifests that no
 /// scenario names are read as `dialect`.
 pub fn lint(paths: &[PathBuf], dialect: Dialect) -> Linted {
     let mut linter = Linter::default();
@@ -41,7 +46,8 @@ pub fn lint(paths: &[PathBuf], dialect: Dialect) -> Linted {
     for (path, named) in linter.files(paths) {
         let name = shown(&path);
         match text::read(&path) {
-            Ok(text) if is_scenario(&text) => linter.scenario(&path),
+            Ok(text) if is_scenario(&text) || (named && is_fragment(&text)) => linter.scenario(&path),
+            Ok(text) if is_fragment(&text) => linter.linted.fragments += 1,
             Ok(text) if named || is_manifest(&text) => manifests.push(SourceFile::new(name, text)),
             Ok(_) => {}
             Err(unreadable) => linter.add(&[unreadable.finding(&name)], &Sources::default()),
@@ -56,6 +62,14 @@ pub fn lint(paths: &[PathBuf], dialect: Dialect) -> Linted {
 /// Whether a text has the top-level key `scenario`; it need not even be YAML.
 fn is_scenario(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("scenario:"))
+}
+
+/// Whether a text has top-level keys of a scenario and none of a manifest; it need not even be YAML.
+fn is_fragment(text: &str) -> bool {
+    let lines = || text.lines().filter(|line| !line.starts_with([' ', '#']));
+    let keys = || lines().filter_map(|line| Some(line.split_once(':')?.0.trim_start_matches('{')));
+    let known = tables().first().map_or(&[][..], |scenario| scenario.keys);
+    keys().any(|key| known.contains(&key)) && !keys().any(|key| matches!(key, "apiVersion" | "kind"))
 }
 
 /// Whether a text looks like an object of Kubernetes.
@@ -87,6 +101,7 @@ impl Linter {
                 let wrong = text::Unreadable { why: error.to_string(), at: (1, 1) };
                 self.add(&[wrong.finding(&shown(path))], &Sources::default());
             }
+            own.retain(|file| !is_to_fail(file, path));
             files.extend(own.into_iter().map(|file| (file, false)));
         }
         let mut seen = BTreeSet::new();

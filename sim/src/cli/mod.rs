@@ -51,6 +51,7 @@ use surroundings::Surroundings;
 
 use crate::engine::Engine;
 use crate::scenario::Scenario;
+use crate::sweep::Seeds;
 use crate::target::{RunError, RunOutcome};
 
 /// Everything passed.
@@ -71,7 +72,7 @@ pub const INTERNAL: u8 = 70;
 pub const INTERRUPTED: u8 = 130;
 
 /// Seeds of a sweep that names none.
-const SWEEP: sweep::Seeds = sweep::Seeds { first: 1, last: 100 };
+const SWEEP: Seeds = Seeds { first: 1, last: 100 };
 
 /// The exit code that two scenarios add up to: our own faults before the user's.
 fn worse(a: u8, b: u8) -> u8 {
@@ -103,10 +104,9 @@ pub fn main(
             let runner = |scenario: &Scenario, seed| target(args.engine, scenario, seed);
             run::run(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
         }
-        Verb::Sweep(mut args) => {
-            args.seeds = args.seeds.or(Some(SWEEP));
+        Verb::Sweep(args) => {
             let runner = |scenario: &Scenario, seed| target(args.engine, scenario, seed);
-            run::run(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
+            run::sweep_all(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
         }
         Verb::Init(args) => init::init(&args, &mut out, &mut err),
         Verb::Schema => schema::schema(&mut out),

@@ -17,14 +17,13 @@ use crate::scenario::load::shown;
 const STDOUT: &str = "-";
 
 /// What standard output gets.
-pub(super) enum Told {
-    /// The results, and what `--verify` has to say behind them.
-    Results {
-        /// A line for each scenario.
-        verified: String,
-    },
-    /// This, instead of the results.
-    Text(String),
+pub(super) struct Told {
+    /// The scenarios that were run once; `None` when there are none.
+    pub(super) once: Option<RunReport>,
+    /// What `--verify` has to say behind them, a line for each.
+    pub(super) verified: String,
+    /// What is said of those that were run under many seeds.
+    pub(super) swept: String,
 }
 
 /// Writes the results as `asked`: files first, then standard output. Returns the exit code of the page, or
@@ -33,7 +32,7 @@ pub(super) fn write(
     asked: &Outputs,
     around: &Surroundings,
     page: &Page,
-    told: Told,
+    told: &Told,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
@@ -55,15 +54,13 @@ pub(super) fn write(
         }
         return Ok(exit);
     }
-    match told {
-        Told::Text(text) => out.write_all(text.as_bytes())?,
-        Told::Results { verified } => {
-            out.write_all(text(asked, around, report, exit).as_bytes())?;
-            if !asked.quiet {
-                out.write_all(verified.as_bytes())?;
-            }
+    if let Some(once) = &told.once {
+        out.write_all(text(asked, around, once, exit).as_bytes())?;
+        if !asked.quiet {
+            out.write_all(told.verified.as_bytes())?;
         }
     }
+    out.write_all(told.swept.as_bytes())?;
     if let Some(file) = asked.report.as_deref().filter(|_| !asked.quiet) {
         writeln!(out, " report  {}", shown(file))?;
     }

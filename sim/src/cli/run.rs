@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::thread;
 
 use wavetank_platform::Platform;
-use wavetank_reports::RunReport;
 use wavetank_reports::html::Page;
+use wavetank_reports::{RunReport, ScenarioResult};
 
 use super::args::{RunArgs, Seed};
 use super::find::{Filter, Tags, find};
@@ -14,10 +14,10 @@ use super::output::Told;
 use super::progress::Progress;
 use super::session::{Done, Session};
 use super::surroundings::Surroundings;
-use super::sweep::{Seeds, sweep};
+use super::sweep::sweep;
 use super::{NOTHING, PASSED, USAGE, output, pool, worse};
-use crate::scenario::Scenario;
 use crate::scenario::load::shown;
+use crate::scenario::{Scenario, load};
 use crate::target::{RunError, RunOutcome};
 
 /// Runs one scenario with a seed.
@@ -29,7 +29,8 @@ const REQUESTS_SHOWN_MIN: usize = 12;
 /// Name and version of this tool, as reports have it.
 const TOOL: &str = concat!("wavetank ", env!("CARGO_PKG_VERSION"));
 
-/// Runs the scenarios that `args` asks for, writes their results, and returns the exit code.
+/// Runs the scenarios that `args` asks for, writes their results, and returns the exit code. A scenario with seeds
+/// of its own is swept under them, after those without, unless `args` names a seed.
 ///
 /// # Errors
 /// When `out` or `err` cannot be written.
@@ -40,6 +41,36 @@ pub fn run(
     around: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
+) -> io::Result<u8> {
+    let is_swept = |file: &PathBuf| {
+        let own = || load(file).is_ok_and(|scenario| scenario.seeds.is_some());
+        args.seeds.is_some() || (args.seed.is_none() && own())
+    };
+    run_each(args, platform, runner, &is_swept, around, (out, err))
+}
+
+/// As [`run`], with every scenario swept.
+///
+/// # Errors
+/// When `out` or `err` cannot be written.
+pub fn sweep_all(
+    args: &RunArgs,
+    platform: &Platform,
+    runner: &Runner<'_>,
+    around: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    run_each(args, platform, runner, &|_| true, around, (out, err))
+}
+
+fn run_each(
+    args: &RunArgs,
+    platform: &Platform,
+    runner: &Runner<'_>,
+    is_swept: &dyn Fn(&PathBuf) -> bool,
+    around: &Surroundings,
+    (out, err): (&mut dyn Write, &mut dyn Write),
 ) -> io::Result<u8> {
     let files = match find(&args.chosen.paths) {
         Ok(files) => files,
@@ -62,43 +93,42 @@ pub fn run(
         },
         requests_shown: (REQUESTS_SHOWN / files.len().max(1)).max(REQUESTS_SHOWN_MIN),
     };
-    if let Some(seeds) = args.seeds {
-        return swept(&session, &files, seeds, around, out, err);
-    }
-    let all = dealt_with(&session, &files, around, err)?;
-    if all.is_empty() {
+    let (many, once): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(is_swept);
+    let all = dealt_with(&session, &once, around, err)?;
+    let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
+    let stop = args.fail_fast && exit != PASSED;
+    let swept = if stop { Swept::default() } else { swept(&session, &many, around, err)? };
+    if all.is_empty() && swept.results.is_empty() {
         writeln!(err, "wavetank: no scenario matched")?;
         return Ok(NOTHING);
     }
-    let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
     let verified: String = all.iter().map(|done| done.verified.as_str()).collect();
-    let (results, evidence) = all.into_iter().map(|done| (done.result, done.evidence)).unzip();
-    let page = Page { report: RunReport::new(TOOL, results), exit, evidence, sweep: None };
-    output::write(&args.outputs, around, &page, Told::Results { verified }, out, err)
+    let (mut results, evidence): (Vec<_>, Vec<_>) = all.into_iter().map(|done| (done.result, done.evidence)).unzip();
+    let once = (!results.is_empty()).then(|| RunReport::new(TOOL, results.clone()));
+    results.extend(swept.results);
+    let sweep = (!swept.text.is_empty()).then(|| swept.text.clone());
+    let page = Page { report: RunReport::new(TOOL, results), exit: worse(exit, swept.exit), evidence, sweep };
+    output::write(&args.outputs, around, &page, &Told { once, verified, swept: swept.text }, out, err)
 }
 
-/// Runs every file under every seed, and reports all runs.
-fn swept(
-    session: &Session<'_>,
-    files: &[PathBuf],
-    seeds: Seeds,
-    around: &Surroundings,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> io::Result<u8> {
-    let (mut results, mut text, mut exit) = (Vec::new(), String::new(), PASSED);
+/// What came of scenarios that were run under many seeds.
+#[derive(Default)]
+struct Swept {
+    results: Vec<ScenarioResult>,
+    text: String,
+    exit: u8,
+}
+
+/// Runs every file under every seed.
+fn swept(session: &Session<'_>, files: &[PathBuf], around: &Surroundings, err: &mut dyn Write) -> io::Result<Swept> {
+    let mut all = Swept::default();
     for file in files {
-        let Some(swept) = sweep(session, file, seeds, around, err)? else { continue };
-        results.extend(swept.results);
-        text.push_str(&swept.text);
-        exit = worse(exit, swept.exit);
+        let Some(swept) = sweep(session, file, around, err)? else { continue };
+        all.results.extend(swept.results);
+        all.text.push_str(&swept.text);
+        all.exit = worse(all.exit, swept.exit);
     }
-    if results.is_empty() {
-        writeln!(err, "wavetank: no scenario matched")?;
-        return Ok(NOTHING);
-    }
-    let page = Page { report: RunReport::new(TOOL, results), exit, evidence: Vec::new(), sweep: Some(text.clone()) };
-    output::write(&session.args.outputs, around, &page, Told::Text(text), out, err)
+    Ok(all)
 }
 
 /// Deals with every file, in order, up to the first that did not pass where that is asked for.

@@ -59,7 +59,7 @@ impl Session<'_> {
     /// Runs one file; `None` when the filters drop all of it.
     pub(super) fn one(&self, file: &Path) -> Option<Done> {
         let scenario = match load(file) {
-            Ok(scenario) => scenario,
+            Ok(scenario) => self.as_asked(scenario),
             Err(wrong) => {
                 return Some(Done::new(outcome::invalid(&wrong, self.seed_of(None)), INVALID));
             }
@@ -75,6 +75,11 @@ impl Session<'_> {
         };
         let done = self.under(&scenario, self.seed_of(scenario.seed), alpha, &mut look);
         Some(Done { evidence, ..done })
+    }
+
+    /// A scenario with what the command asks for in its place.
+    pub(super) fn as_asked(&self, scenario: Scenario) -> Scenario {
+        Scenario { until: self.args.until.or(scenario.until), ..scenario }
     }
 
     /// Whether the filters leave anything of a scenario.
@@ -98,6 +103,12 @@ impl Session<'_> {
         };
         look(&ran);
         let mut result = outcome::judged(scenario, seed, alpha, &self.filter, &ran);
+        if let Some(until) = self.args.until {
+            for again in result.diagnostics.iter_mut().filter_map(|found| found.again.as_mut()) {
+                // A String takes everything.
+                let _ = write!(again, " --until {}ms", until.as_millis());
+            }
+        }
         result.elapsed = Some(format!("{:.2}s", elapsed.as_secs_f64()));
         let exit = if result.verdict == ScenarioVerdict::Pass { PASSED } else { FAILED };
         let mut done = Done::new(result, exit);

@@ -3,57 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::path::Path;
-use std::str::FromStr;
 use std::thread;
 
-use indexmap::IndexMap;
 use wavetank_reports::terminal::{self, Detail, Paint};
 use wavetank_reports::{CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::progress::Progress;
 use super::session::{Done, Session};
 use super::surroundings::Surroundings;
-use super::{FAILED, PASSED, pool, worse};
+use super::{FAILED, PASSED, SWEEP, pool, worse};
 use crate::scenario::load;
+use crate::sweep::pooled::Counts;
 use crate::sweep::text::Swept;
 use crate::sweep::{Pool, causes, text};
-
-/// Seeds of one sweep at most: their results are kept.
-const SEEDS_MAX: u64 = 100_000;
-
-/// `1..500`, both ends among them; `500` is `1..500`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seeds {
-    /// The first.
-    pub first: u64,
-    /// The last.
-    pub last: u64,
-}
-
-impl Seeds {
-    /// How many there are.
-    pub fn count(self) -> u64 {
-        self.last - self.first + 1
-    }
-}
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a range of seeds like 1..500");
-        let number = |text: &str| text.trim().parse::<u64>().map_err(|_| wrong());
-        let seeds = match text.split_once("..") {
-            Some((first, last)) => Self { first: number(first)?, last: number(last.trim_start_matches('='))? },
-            None => Self { first: 1, last: number(text)? },
-        };
-        match seeds.last.checked_sub(seeds.first) {
-            None => Err(wrong()),
-            Some(more) if more >= SEEDS_MAX => Err(format!("more than {SEEDS_MAX} seeds")),
-            Some(_) => Ok(seeds),
-        }
-    }
-}
 
 /// A scenario under all seeds.
 pub(super) struct Sweep {
@@ -68,23 +30,23 @@ pub(super) struct Sweep {
 /// One run of a sweep.
 struct Ran {
     done: Done,
-    counts: Vec<IndexMap<String, u64>>,
+    counts: Vec<Option<Counts>>,
 }
 
-/// Runs the scenario of `file` under every seed; `None` when the filters drop all of it.
+/// Runs the scenario of `file` under every seed, the command's or its own; `None` when the filters drop all of it.
 ///
 /// # Errors
 /// When `err` cannot be written.
 pub(super) fn sweep(
     session: &Session<'_>,
     file: &Path,
-    seeds: Seeds,
     around: &Surroundings,
     err: &mut dyn Write,
 ) -> io::Result<Option<Sweep>> {
-    let Ok(scenario) = load(file) else {
+    let Ok(scenario) = load(file).map(|scenario| session.as_asked(scenario)) else {
         return Ok(session.one(file).map(alone));
     };
+    let seeds = session.args.seeds.or(scenario.seeds).unwrap_or(SWEEP);
     if !session.keeps(&scenario) {
         return Ok(None);
     }
@@ -144,19 +106,4 @@ fn alone(done: Done) -> Sweep {
 
 fn message(found: &Diagnostic) -> String {
     terminal::message(found, Paint::Plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_of_seeds_has_both_its_ends() {
-        for (text, first, last) in [("1..500", 1, 500), ("7..=9", 7, 9), ("20", 1, 20), ("3..3", 3, 3)] {
-            assert_eq!(text.parse(), Ok(Seeds { first, last }), "{text}");
-        }
-        for wrong in ["", "9..7", "a..b", "1..", "0", "1..1000000"] {
-            assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
-        }
-    }
 }

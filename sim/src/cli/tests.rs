@@ -61,6 +61,7 @@ fn answered(status: u16, latency: u64) -> RunOutcome {
         destination: call.destination,
         target: call.target,
         first_endpoint: Some(endpoint.clone()),
+        tried: vec![Some(endpoint.clone())],
         endpoint: Some(endpoint.clone()),
         status,
         failure: None,

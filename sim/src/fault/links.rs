@@ -36,6 +36,8 @@ type Way = (PodId, PodId);
 #[derive(Debug)]
 pub struct LinkBook {
     base: LinkConfig,
+    /// Links that are unlike `base` while no fault holds them.
+    own: BTreeMap<Way, LinkConfig>,
     asked: BTreeMap<Way, BTreeMap<usize, Asked>>,
     /// What counts now, with the faults that it counts for.
     counting: Vec<(FaultCounter, BTreeSet<usize>)>,
@@ -44,7 +46,18 @@ pub struct LinkBook {
 impl LinkBook {
     /// A book of links that are like `base` while no fault holds them.
     pub fn new(base: LinkConfig) -> Self {
-        Self { base, asked: BTreeMap::new(), counting: Vec::new() }
+        Self { base, own: BTreeMap::new(), asked: BTreeMap::new(), counting: Vec::new() }
+    }
+
+    /// What a direction is like while no fault holds it.
+    pub fn own(&self, way: (PodId, PodId)) -> LinkConfig {
+        self.own.get(&way).copied().unwrap_or(self.base)
+    }
+
+    /// Makes a direction like `config`, but for what faults do to it.
+    pub fn set_own(&mut self, tank: &TankHandle, way: (PodId, PodId), config: LinkConfig) {
+        self.own.insert(way, config);
+        self.set(tank, &[way]);
     }
 
     /// Cuts these directions for fault number `fault`.
@@ -87,7 +100,7 @@ impl LinkBook {
                 changing.map(|(fault, _)| *fault).collect::<BTreeSet<_>>()
             };
             let here = self.asked.get(&(*from, *to)).cloned().unwrap_or_default();
-            let counter = tank.set_link_one_way(*from, *to, worse(self.base, here.values()));
+            let counter = tank.set_link_one_way(*from, *to, worse(self.own((*from, *to)), here.values()));
             self.counting.push((counter, changes(&here)));
             // Healing is both ways, so the way back is cut again where it is to be.
             tank.heal(*from, *to);

@@ -131,6 +131,8 @@ pub struct Hop {
     pub target: Arc<str>,
     /// The pod the first attempt chose; `None` when none was chosen.
     pub first_endpoint: Option<Endpoint>,
+    /// The pod of each try, in order; `None` for one that chose none.
+    pub tried: Vec<Option<Endpoint>>,
     /// The pod that answered, or the last one tried.
     pub endpoint: Option<Endpoint>,
     /// Status the source got; 0 when it got none.

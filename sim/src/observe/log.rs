@@ -12,6 +12,7 @@ use wavetank_platform::Instant;
 
 use super::hop::{Failure, Hop, Place, Tls};
 use super::party::{Party, Service, write_choice};
+use crate::routes::is_probe;
 
 /// What a client saw of one request it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +126,8 @@ impl Observation {
 pub struct ObservationLog {
     start: Instant,
     entries: Vec<Observation>,
+    /// When it ends; `None` is with the run.
+    end: Option<Instant>,
 }
 
 impl ObservationLog {
@@ -133,12 +136,27 @@ impl ObservationLog {
     pub fn new(start: Instant, entries: Vec<Observation>) -> Self {
         let mut entries = entries;
         entries.sort_by(|a, b| a.at().cmp(&b.at()).then_with(|| a.to_string().cmp(&b.to_string())));
-        Self { start, entries }
+        Self { start, entries, end: None }
     }
 
     /// When the scenario's own time begins.
     pub fn start(&self) -> Instant {
         self.start
+    }
+
+    /// Ends it at `end`: what has not ended by then is dropped, but for the requests of decision tables.
+    pub fn end_at(&mut self, end: Instant) {
+        self.entries.retain(|entry| match entry {
+            Observation::Call(call) => call.at + call.latency <= end || is_probe(&call.traffic),
+            Observation::Hop(hop) => hop.at + hop.latency <= end || hop.traffic.as_deref().is_some_and(is_probe),
+            other => other.at() < end,
+        });
+        self.end = Some(end);
+    }
+
+    /// When it was ended, since the scenario's start; `None` when it was not.
+    pub fn end(&self) -> Option<Duration> {
+        self.end.map(|end| end - self.start)
     }
 
     /// All entries in order.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::row::{Case, Row};
 use crate::observe::Selector;
 use crate::scenario::{Request, Traffic};
@@ -45,6 +47,7 @@ fn probe(case: &Case, at: Duration) -> Traffic {
             path: case.path.clone(),
         },
         headers,
+        body: Bytes::new(),
         load: Load::Closed { clients: 1, think: Duration::ZERO },
         count: Some(1),
         duration: None,

@@ -10,8 +10,9 @@ use wavetank_reports::Place;
 
 use super::fields::{Findings, Keys};
 use super::moment::Times;
-use super::over_time;
 use super::parse::percent;
+use super::{over_time, retry};
+use crate::check::power::DETECT_POINTS;
 use crate::check::{Amount, Arm, Bound, Check, Demand, Pattern, Quantile, Quantity, Scope, TlsMode};
 use crate::observe::Failure;
 
@@ -22,6 +23,8 @@ pub(super) const EXPECT: Keys = Keys {
         "traffic",
         "between",
         "split",
+        "count",
+        "detect",
         "status",
         "tls",
         "peer",
@@ -39,12 +42,12 @@ pub(super) const EXPECT: Keys = Keys {
         "in_sync",
         "aborted",
     ],
-    later: &["ejected", "count", "detect", "window"],
+    later: &["ejected", "window"],
 };
 pub(super) const NEVER: Keys = Keys {
     of: "never",
-    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags"],
-    later: &["ejected", "retry"],
+    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags", "retry"],
+    later: &["ejected"],
 };
 const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
 const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
@@ -60,6 +63,8 @@ pub(super) struct Context<'a> {
     pub(super) weights: &'a BTreeMap<String, Vec<Arm>>,
     /// The step they stand in.
     pub(super) step: Option<&'a Arc<str>>,
+    /// A shift of shares by this many points is to be seen.
+    pub(super) detect: f64,
 }
 
 /// Reads `expect` and `never` that stand beside each other; `outer` is what all of them are about.
@@ -104,10 +109,12 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
             checks.push(check(demand, &scope, own));
         }
     }
+    over_time::decisions(mapping, &mut checks[before..], context, findings);
     if let (Some(own), None) = (mapping.entry("config"), mapping.get("in_sync")) {
         findings.missing(&own.key, "`config` names whose configuration is to be `in_sync`, which is not given");
     }
-    let asks = mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between" | "after"));
+    let asks =
+        mapping.iter().any(|(name, _)| !matches!(name, "edge" | "traffic" | "between" | "after" | "count" | "detect"));
     if checks.len() == before && !asks {
         findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
     }
@@ -122,7 +129,7 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
 
 pub(super) fn check(demand: Demand, scope: &Scope, own: &Entry) -> Check {
     let (asked_at, width) = place(&own.key, &own.value.span);
-    Check { asked_at, width, scope: scope.clone(), demand }
+    Check { asked_at, width, scope: scope.clone(), demand, detect: DETECT_POINTS }
 }
 
 /// From the start of one span to the end of another, cut at the end of the line.
@@ -330,11 +337,11 @@ fn never_entry(
     let Some(scope) = scope(mapping, outer, context, findings) else { return };
     let Some(pattern) = pattern(mapping, findings) else { return };
     if pattern == Pattern::default() && mapping.get("edge").is_none() {
-        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches` or `flags`");
+        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches`, `flags` or `retry`");
         return;
     }
     let (asked_at, width) = place(key, &node.span);
-    checks.push(Check { asked_at, width, scope, demand: Demand::Never(pattern) });
+    checks.push(Check { asked_at, width, scope, demand: Demand::Never(pattern), detect: context.detect });
 }
 
 fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
@@ -350,6 +357,9 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
     }
     if let Some(node) = mapping.get("flags") {
         pattern.flag = Some(findings.read(node, "flags", str::parse::<Flag>)?.0);
+    }
+    if let Some(node) = mapping.get("retry") {
+        pattern.retry = Some(retry::read(node, findings)?);
     }
     if let Some(node) = mapping.get("when") {
         let when = findings.mapping(node, &WHEN)?;

@@ -137,7 +137,7 @@ fn needed<'n>(parts: &'n Mapping, node: &Node, name: &str, findings: &mut Findin
 }
 
 /// `10Mbit/s`, `64kbit/s`, in powers of ten.
-fn bits(text: &str) -> Result<u64, String> {
+pub(super) fn bits(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{text}` is not a bandwidth like `10Mbit/s`");
     let units = [("Gbit/s", 1_000_000_000_u64), ("Mbit/s", 1_000_000), ("kbit/s", 1_000), ("bit/s", 1)];
     let unit = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));

@@ -58,6 +58,11 @@ impl Findings {
         self.found.push(Diagnostic::error(codes::FIELD_NOT_YET, span, format!("{what} is not supported yet")));
     }
 
+    /// Whether anything was found wrong just here.
+    pub(super) fn is_at(&self, span: &Span) -> bool {
+        self.found.iter().any(|found| found.span == *span)
+    }
+
     /// Adds a finding about a key that must be there.
     pub(super) fn missing(&mut self, span: &Span, message: impl Into<String>) {
         self.found.push(Diagnostic::error(codes::MISSING_FIELD, span, message));

@@ -39,18 +39,16 @@ pub fn load(path: &Path) -> Result<Scenario, Invalid> {
 /// Reads the scenario at `path` as far as it can be read, and everything that is wrong with it.
 pub fn load_all(path: &Path) -> (Option<Scenario>, Invalid) {
     let name = shown(path);
-    let mut sources = Sources::default();
     let text = match text::read(path) {
         Ok(text) => text,
         Err(unreadable) => {
             let diagnostics = vec![unreadable.finding(&name)];
-            return (None, Invalid { file: name, diagnostics, sources });
+            return (None, Invalid { file: name, diagnostics, sources: Sources::default() });
         }
     };
-    sources.insert(name.clone(), text.clone());
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let (scenario, diagnostics) = parse_all(&SourceFile::new(name.clone(), text), &Disk { folder });
-    (scenario, Invalid { file: name, diagnostics, sources })
+    let parsed = parse_all(&SourceFile::new(name.clone(), text), &Disk { folder });
+    (parsed.scenario, Invalid { file: name, diagnostics: parsed.diagnostics, sources: parsed.sources })
 }
 
 /// A path as messages show it: with `/`, without `./` and without `x/..`.
@@ -75,7 +73,7 @@ pub fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Manifests below a scenario's folder.
+/// Manifests and fragments below a scenario's folder.
 struct Disk {
     folder: PathBuf,
 }
@@ -93,15 +91,25 @@ impl Manifests for Disk {
             files.push(full);
         }
         let read = |file: &PathBuf| {
-            let text = text::read(file).map_err(|wrong| {
-                let (line, column) = wrong.at;
-                let place = if wrong.at == (1, 1) { String::new() } else { format!(":{line}:{column}") };
-                format!("cannot read {}{place}: {}", shown(file), wrong.why)
-            })?;
-            Ok(SourceFile::new(shown(file.strip_prefix(&self.folder).unwrap_or(file)), text))
+            let name = shown(file.strip_prefix(&self.folder).unwrap_or(file));
+            Ok(SourceFile::new(name, text_of(file)?))
         };
         files.iter().map(read).collect()
     }
+
+    fn fragment(&self, path: &str) -> Result<SourceFile, String> {
+        let full = self.folder.join(path);
+        Ok(SourceFile::new(shown(&full), text_of(&full)?))
+    }
+}
+
+/// The text of a file that a scenario names; errs with what is wrong, in words that follow a place.
+fn text_of(file: &Path) -> Result<String, String> {
+    text::read(file).map_err(|wrong| {
+        let (line, column) = wrong.at;
+        let place = if wrong.at == (1, 1) { String::new() } else { format!(":{line}:{column}") };
+        format!("cannot read {}{place}: {}", shown(file), wrong.why)
+    })
 }
 
 /// The YAML files below `folder`, in the order of their paths.

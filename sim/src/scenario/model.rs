@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use wavetank_control::config::SourceFile;
+use wavetank_reports::Place;
 
 use super::load::shown;
 use crate::check::{Amount, Check, Sources, StatusClass};
-use crate::fault::{Fault, LinkChange};
+use crate::fault::{Fault, Link, LinkChange};
 use crate::observe::{Edge, Selector};
 use crate::routes::Row;
+use crate::sweep::Seeds;
 use crate::traffic::Load;
 
 /// One scenario file.
@@ -33,6 +36,8 @@ pub struct Scenario {
     pub config: Vec<SourceFile>,
     /// The network between pods.
     pub network: Network,
+    /// Links that are unlike it for the whole run, in the order given.
+    pub links: Vec<OwnLink>,
     /// Streams of requests, in the order given; names are unique.
     pub traffic: Vec<Traffic>,
     /// What must hold, in the order given.
@@ -53,6 +58,10 @@ pub struct Scenario {
     pub tags: Vec<String>,
     /// Seed that the file asks for.
     pub seed: Option<u64>,
+    /// Seeds that it is swept under where the command names none.
+    pub seeds: Option<Seeds>,
+    /// When the run ends at the latest: no request begins later, and what has not ended is not judged.
+    pub until: Option<Duration>,
     /// The text of the scenario and of its manifests, by name.
     pub sources: Sources,
 }
@@ -159,11 +168,33 @@ pub struct Network {
     pub jitter: Duration,
     /// Share of packets lost, in percent.
     pub loss_percent: f64,
+    /// Bits per second of each direction; `None` is unlimited.
+    pub bandwidth: Option<u64>,
+}
+
+/// A link that is unlike the rest of the network; what is `None` is as everywhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OwnLink {
+    /// Where the scenario asks for it.
+    pub asked_at: Place,
+    /// Characters it takes there.
+    pub width: usize,
+    /// Which.
+    pub link: Link,
+    /// One-way latency.
+    pub latency: Option<Duration>,
+    /// Added to it at random, up to this.
+    pub jitter: Option<Duration>,
+    /// Share of packets lost, in percent.
+    pub loss_percent: Option<f64>,
+    /// Bits per second of each direction.
+    pub bandwidth: Option<u64>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { latency: Duration::from_millis(1), jitter: Duration::from_micros(200), loss_percent: 0.0 }
+        let (latency, jitter) = (Duration::from_millis(1), Duration::from_micros(200));
+        Self { latency, jitter, loss_percent: 0.0, bandwidth: None }
     }
 }
 
@@ -178,6 +209,8 @@ pub struct Traffic {
     pub request: Request,
     /// Header fields in the order given; `host` replaces the default Host.
     pub headers: Vec<(String, String)>,
+    /// Body of every request; none is sent when it is empty.
+    pub body: Bytes,
     /// How it is paced.
     pub load: Load,
     /// Requests sent at most. It or `duration` is given.

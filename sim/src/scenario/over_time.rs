@@ -27,6 +27,40 @@ pub(super) fn as_configured(node: &Node, scope: &Scope, context: &Context<'_>, f
     }
 }
 
+/// `count` and `detect`: what a decision of the splits of one expectation is, and what they are to see.
+pub(super) fn decisions(mapping: &Mapping, checks: &mut [Check], context: &Context<'_>, findings: &mut Findings) {
+    let mut detect = context.detect;
+    if let Some(node) = mapping.get("detect") {
+        detect = findings.read(node, "detect", points).unwrap_or(detect);
+    }
+    let attempts = mapping.get("count").and_then(|node| {
+        findings.read(node, "count", |text| match text {
+            "attempts" => Ok(true),
+            "requests" => Ok(false),
+            other => Err(format!("`{other}` is neither `attempts` nor `requests`")),
+        })
+    });
+    let is_split = |check: &Check| matches!(check.demand, Demand::Split(_));
+    if !checks.iter().any(is_split) {
+        for entry in ["count", "detect"].into_iter().filter_map(|key| mapping.entry(key)) {
+            findings.missing(&entry.key, "this is about the decisions of a `split`, which is not given");
+        }
+    }
+    for check in checks {
+        check.detect = detect;
+        if let (Some(true), Demand::Split(arms)) = (attempts, &mut check.demand) {
+            check.demand = Demand::AttemptSplit(std::mem::take(arms));
+        }
+    }
+}
+
+/// Points of a share, more than 0 and at most 50.
+pub(super) fn points(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix("pt").unwrap_or(text).trim().parse().ok();
+    let points = number.filter(|points: &f64| *points > 0.0 && *points <= 50.0);
+    points.ok_or_else(|| format!("`{text}` is not a number of points above 0, and at most 50"))
+}
+
 /// `{config: service-node, in_sync: {within: 3s}}`.
 pub(super) fn in_sync(mapping: &Mapping, own: &Entry, findings: &mut Findings) -> Vec<Demand> {
     let Some(of) = mapping.get("config") else {

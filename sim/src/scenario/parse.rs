@@ -7,10 +7,15 @@ use wavetank_control::config::{SourceFile, codes};
 use wavetank_control::diagnostic::{Diagnostic, Span, at_most};
 
 use super::fields::{Findings, Keys};
-use super::model::{App, Compat, Network, Scenario};
-use super::{added, config, expect, fault, routes, step, traffic};
+use super::include::{self, Files};
+use super::model::{App, Compat, Scenario};
+use super::moment::Times;
+use super::{added, auto, config, expect, fault, network, over_time, routes, step, traffic};
 use crate::check::Sources;
+use crate::check::judge::share_of_budget;
+use crate::check::power::DETECT_POINTS;
 use crate::fault::LinkChange;
+use crate::sweep::Seeds;
 
 /// Where the manifests behind a path come from.
 pub trait Manifests {
@@ -19,6 +24,27 @@ pub trait Manifests {
     ///
     /// Errs with what is wrong with the path.
     fn read(&self, path: &str) -> Result<Vec<SourceFile>, String>;
+
+    /// The scenario file at `path`, which is seen from the scenario's folder, under the name that messages show.
+    ///
+    /// Errs with what is wrong with the path.
+    fn fragment(&self, path: &str) -> Result<SourceFile, String> {
+        match self.read(path)?.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(format!("{path} is not one file")),
+        }
+    }
+}
+
+/// What came of reading a scenario.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The scenario, as far as it can be read.
+    pub scenario: Option<Scenario>,
+    /// Everything that is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The texts of the files it is read from, for the lines that messages show.
+    pub sources: Sources,
 }
 
 pub(super) const SCENARIO: Keys = Keys {
@@ -26,6 +52,7 @@ pub(super) const SCENARIO: Keys = Keys {
     known: &[
         "scenario",
         "version",
+        "include",
         "compat",
         "app",
         "config",
@@ -41,18 +68,17 @@ pub(super) const SCENARIO: Keys = Keys {
         "patch",
         "control_plane",
         "false_failure",
+        "detect",
         "tags",
         "seed",
+        "seeds",
+        "until",
     ],
-    later: &["detect", "seeds", "until"],
+    later: &[],
 };
 pub(super) const APP: Keys = Keys { of: "app", known: &["use", "add"], later: &["remove", "zones"] };
 const CONTROL_PLANE: Keys = Keys { of: "control_plane", known: &["push_delay"], later: &["debounce"] };
 const PUSH_DELAY: Keys = Keys { of: "push_delay", known: &["min", "max"], later: &[] };
-pub(super) const NETWORK: Keys =
-    Keys { of: "network", known: &["latency", "loss"], later: &["bandwidth", "links", "zones"] };
-pub(super) const LATENCY: Keys = Keys { of: "latency", known: &["base", "jitter"], later: &[] };
-
 /// Rate of false failures of a whole run, where the scenario gives none.
 pub const FALSE_FAILURE: f64 = 1e-6;
 
@@ -62,20 +88,25 @@ pub const FALSE_FAILURE: f64 = 1e-6;
 /// # Errors
 /// When there is any problem.
 pub fn parse(source: &SourceFile, manifests: &dyn Manifests) -> Result<Scenario, Vec<Diagnostic>> {
-    match parse_all(source, manifests) {
-        (Some(scenario), found) if found.is_empty() => Ok(scenario),
-        (_, found) => Err(found),
+    let parsed = parse_all(source, manifests);
+    match parsed.scenario {
+        Some(scenario) if parsed.diagnostics.is_empty() => Ok(scenario),
+        _ => Err(parsed.diagnostics),
     }
 }
 
 /// Reads a scenario as far as it can be read, and everything that is wrong with it.
-pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> (Option<Scenario>, Vec<Diagnostic>) {
+pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> Parsed {
     let mut findings = Findings::default();
+    let mut files = Files::new(source);
     let parsed = parse_yaml(source, Limits::default());
     findings.extend(parsed.diagnostics);
     let documents: Vec<&Node> = parsed.documents.iter().filter(|document| !document.is_null()).collect();
     let scenario = match documents.as_slice() {
-        [one] => read(one, source, manifests, &mut findings),
+        [one] => findings.mapping(one, &SCENARIO).and_then(|own| {
+            let whole = include::whole(own, manifests, &mut files, &mut findings);
+            read(one, &whole, &files, manifests, &mut findings)
+        }),
         [] => None,
         [_, second, ..] => {
             findings.wrong(&second.span, "a scenario file holds one scenario; this is a second document");
@@ -87,25 +118,36 @@ pub fn parse_all(source: &SourceFile, manifests: &dyn Manifests) -> (Option<Scen
         let span = Span::at(source.name.clone(), 1, 1);
         found.push(Diagnostic::error(codes::MISSING_FIELD, &span, "there is no scenario in this file"));
     }
-    (scenario, found)
+    Parsed { scenario, diagnostics: found, sources: files.texts() }
 }
 
-fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &mut Findings) -> Option<Scenario> {
-    let mapping = findings.mapping(node, &SCENARIO)?;
+/// Reads the scenario of `node` with all its keys, those of fragments among them.
+fn read(
+    node: &Node,
+    mapping: &Mapping,
+    of: &Files,
+    manifests: &dyn Manifests,
+    findings: &mut Findings,
+) -> Option<Scenario> {
     let name = match mapping.get("scenario") {
         Some(name) => findings.text(name, "scenario").unwrap_or_default().to_owned(),
         None => {
-            findings.missing(&node.span, "a scenario needs the key `scenario`, which says what it shows");
+            let why =
+                "a scenario needs the key `scenario`, which says what it shows; a part of others is read with them";
+            findings.missing(&node.span, why);
             String::new()
         }
     };
     version(mapping, findings);
     let mut times = step::times(mapping.get("steps"), findings);
-    let mut traffic = traffic::read(mapping.get("traffic"), &times, findings);
-    let names: Vec<&str> = traffic.iter().map(|traffic| traffic.name.as_str()).collect();
+    let (mut traffic, open) = traffic::read(mapping.get("traffic"), &times, findings);
+    let names: Vec<String> = traffic.iter().map(|traffic| traffic.name.clone()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let faults = fault::read(mapping.get("faults"), &mut times, findings);
     let weights = std::collections::BTreeMap::new();
-    let context = expect::Context { streams: &names, times: &times, weights: &weights, step: None };
+    let detect = mapping.get("detect").and_then(|node| findings.read(node, "detect", over_time::points));
+    let detect = detect.unwrap_or(DETECT_POINTS);
+    let context = expect::Context { streams: &names, times: &times, weights: &weights, step: None, detect };
     let outer = crate::check::Scope::default();
     let mut checks = expect::entries(mapping.get("expect"), mapping.get("never"), &outer, &context, findings);
     // A misspelt key may be the one.
@@ -113,27 +155,30 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
     if !misspelt && !["expect", "never", "routes", "steps", "each_step"].iter().any(|key| mapping.get(key).is_some()) {
         findings.missing(&node.span, "a scenario needs `expect`, `never` or `routes`: without them nothing is judged");
     }
-    let mut config = config::read(mapping.get("config"), source, manifests, findings);
+    let mut config = config::read(mapping.get("config"), of, manifests, findings);
     step::patches(mapping.get("patch"), &mut config, findings);
-    let rollout = step::read(mapping, &config, source, manifests, &names, &times, findings);
+    let rollout = step::read(mapping, &config, of, manifests, &context, findings);
     checks.splice(0..0, rollout.checks);
+    let (false_failure, seeds) = (false_failure(mapping, findings), seeds(mapping, findings));
+    let runs = seeds.map_or(1, Seeds::count);
+    let alpha = share_of_budget(&checks, false_failure) / runs as f64;
+    auto::choose(&open, &mut traffic, &checks, alpha, findings);
     let routes = routes::read(mapping.get("routes"), &config, findings);
     traffic.extend(crate::routes::probes(&routes));
-    let mut sources = Sources::default();
-    for file in &config {
+    let (network, links) = network::read(mapping.get("network"), findings);
+    let mut sources = of.texts();
+    for file in config.iter().filter(|file| sources.text(&file.name).is_none()).cloned().collect::<Vec<_>>() {
         sources.insert(file.name.to_string(), file.text.to_string());
     }
-    for name in [config::own_name(source), &source.name] {
-        sources.insert(name, source.text.to_string());
-    }
     Some(Scenario {
-        file: source.name.to_string(),
+        file: node.span.file.to_string(),
         name,
         compat: compat(mapping, findings),
         app: mapping.get("app").and_then(|node| app(node, findings)),
         add: added::read(mapping.get("app").and_then(|node| node.get("add")), findings),
         config,
-        network: mapping.get("network").map(|node| network(node, findings)).unwrap_or_default(),
+        network,
+        links,
         traffic,
         checks,
         routes,
@@ -141,14 +186,16 @@ fn read(node: &Node, source: &SourceFile, manifests: &dyn Manifests, findings: &
         steps: rollout.steps,
         abort: rollout.abort,
         push_delay: mapping.get("control_plane").and_then(|node| push_delay(node, findings)),
-        false_failure: false_failure(mapping, findings),
+        false_failure,
+        until: mapping.get("until").and_then(|node| until(node, &times, findings)),
         tags: tags(mapping, findings),
         seed: mapping.get("seed").and_then(|node| findings.whole(node, "seed", 0, i64::MAX as u64)),
+        seeds,
         sources,
     })
 }
 
-fn version(mapping: &Mapping, findings: &mut Findings) {
+pub(super) fn version(mapping: &Mapping, findings: &mut Findings) {
     if let Some(node) = mapping.get("version")
         && node.as_i64() != Some(1)
     {
@@ -205,30 +252,20 @@ fn push_delay(node: &Node, findings: &mut Findings) -> Option<LinkChange> {
     Some(LinkChange::Delay { by: min, jitter })
 }
 
-fn network(node: &Node, findings: &mut Findings) -> Network {
-    let mut network = Network::default();
-    let Some(mapping) = findings.mapping(node, &NETWORK) else { return network };
-    match mapping.get("latency") {
-        Some(latency) if latency.as_mapping().is_some() => {
-            let Some(parts) = findings.mapping(latency, &LATENCY) else { return network };
-            if let Some(base) = parts.get("base").and_then(|node| findings.duration(node, "base")) {
-                network.latency = base;
-            }
-            if let Some(jitter) = parts.get("jitter").and_then(|node| findings.duration(node, "jitter")) {
-                network.jitter = jitter;
-            }
-        }
-        Some(latency) => {
-            if let Some(base) = findings.duration(latency, "latency") {
-                network.latency = base;
-            }
-        }
-        None => {}
+fn seeds(mapping: &Mapping, findings: &mut Findings) -> Option<Seeds> {
+    let entry = mapping.entry("seeds")?;
+    if mapping.get("seed").is_some() {
+        findings.wrong(&entry.key, "a scenario has a seed or seeds, not both");
     }
-    if let Some(loss) = mapping.get("loss").and_then(|node| findings.read(node, "loss", percent)) {
-        network.loss_percent = loss;
+    findings.read(&entry.value, "seeds", str::parse)
+}
+
+fn until(node: &Node, times: &Times, findings: &mut Findings) -> Option<Duration> {
+    let until = times.fixed(node, "until", findings)?;
+    if until.is_zero() {
+        findings.wrong(&node.span, "until: a run lasts longer than nothing");
     }
-    network
+    Some(until)
 }
 
 /// A percentage, with or without its sign.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
 
-use super::{Compat, Scenario, added, expect, fault, load, parse, routes, step, traffic};
+use super::{Compat, Scenario, added, expect, fault, load, network, parse, routes, step, traffic};
 use crate::cli::find::find;
 
 fn all() -> Vec<Scenario> {
@@ -48,7 +48,8 @@ fn every_key_is_in_the_documentation() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scenarios.md");
     let page = std::fs::read_to_string(page).unwrap();
     let pages = [&parse::SCENARIO, &traffic::TRAFFIC, &expect::EXPECT, &expect::NEVER, &routes::ROUTE];
-    for keys in pages.into_iter().chain([&added::ADD, &fault::FAULT, &step::STEP, &step::EACH_STEP, &step::PATCH]) {
+    let pages = pages.into_iter().chain([&network::NETWORK, &network::LINK]);
+    for keys in pages.chain([&added::ADD, &fault::FAULT, &step::STEP, &step::EACH_STEP, &step::PATCH]) {
         for key in keys.known {
             let is_there = page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}: "));
             assert!(is_there, "`{key}` of {}", keys.of);

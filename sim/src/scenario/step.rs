@@ -10,6 +10,7 @@ use wavetank_control::config::yaml::{Mapping, Node};
 use super::config;
 use super::expect::{self, Context};
 use super::fields::{Findings, Keys};
+use super::include::Files;
 use super::model::{Abort, Step};
 use super::moment::Times;
 use super::parse::Manifests;
@@ -65,10 +66,9 @@ pub(super) struct Rollout {
 pub(super) fn read(
     mapping: &Mapping,
     files: &[SourceFile],
-    source: &SourceFile,
+    of: &Files,
     manifests: &dyn Manifests,
-    streams: &[&str],
-    times: &Times,
+    outer: &Context<'_>,
     findings: &mut Findings,
 ) -> Rollout {
     let mut rollout = Rollout::default();
@@ -80,17 +80,18 @@ pub(super) fn read(
         }
         return rollout;
     };
-    let mut changer = Changer { files: files.to_vec(), weights: BTreeMap::new(), source, manifests };
+    let mut changer = Changer { files: files.to_vec(), weights: BTreeMap::new(), of, manifests };
     let each = mapping.get("each_step").and_then(|node| findings.mapping(node, &EACH_STEP));
     let abort = mapping.get("abort").and_then(|node| Some((node, findings.mapping(node, &ABORT)?)));
     let when = abort.and_then(|(node, abort)| when(node, abort, findings));
     let actions = abort.and_then(|(_, abort)| abort.get("do"));
     let mut aborted = Vec::new();
     let items = findings.items(node).iter().filter_map(Node::as_mapping).filter(|step| step.get("for").is_some());
+    let times = outer.times;
     for (item, (name, start, end)) in items.zip(&times.steps) {
         let changes = changer.change(item, findings);
         let own = StepScope { name: name.clone(), start: *start, end: *end };
-        let context = Context { streams, times, weights: &changer.weights, step: Some(name) };
+        let context = Context { weights: &changer.weights, step: Some(name), ..*outer };
         let scope = Scope { step: Some(own), ..Scope::default() };
         rollout.checks.extend(expect::entries(item.get("expect"), item.get("never"), &scope, &context, findings));
         if let Some(each) = each {
@@ -119,7 +120,7 @@ struct Changer<'a> {
     files: Vec<SourceFile>,
     /// The weights that were set, by service.
     weights: BTreeMap<String, Vec<Arm>>,
-    source: &'a SourceFile,
+    of: &'a Files,
     manifests: &'a dyn Manifests,
 }
 
@@ -128,7 +129,7 @@ impl Changer<'_> {
     fn change(&mut self, mapping: &Mapping, findings: &mut Findings) -> Option<Vec<SourceFile>> {
         let asks = ["config", "patch", "weights"].iter().any(|key| mapping.get(key).is_some());
         if mapping.get("config").is_some() {
-            self.files = config::read(mapping.get("config"), self.source, self.manifests, findings);
+            self.files = config::read(mapping.get("config"), self.of, self.manifests, findings);
             self.weights.clear();
         }
         patches(mapping.get("patch"), &mut self.files, findings);

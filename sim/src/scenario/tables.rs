@@ -1,7 +1,7 @@
 //! The keys of the scenario format as a tree, for its schema: the very tables that scenarios are read by.
 
 use super::fields::Keys;
-use super::{added, expect, fault, parse, routes, step, traffic};
+use super::{added, expect, fault, network, parse, payload, retry, routes, step, traffic};
 
 /// One mapping of the format.
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +23,11 @@ pub fn tables() -> Vec<Table> {
     let table = |keys: &Keys, heading, needed, inner| Table { of: keys.of, heading, keys: keys.known, needed, inner };
     vec![
         table(&parse::SCENARIO, "Keys of a scenario", &["scenario"], WHOLE),
-        table(&traffic::TRAFFIC, "Traffic", &["request"], &[]),
+        table(&traffic::TRAFFIC, "Traffic", &["request"], &[("body", "body")]),
+        table(&payload::BODY, "Traffic", &["size"], &[]),
         table(&expect::EXPECT, "Checks", &[], &[("never", "never")]),
-        table(&expect::NEVER, "Checks", &[], &[]),
+        table(&expect::NEVER, "Checks", &[], &[("retry", "retry")]),
+        table(&retry::RETRY, "Checks", &["method"], &[]),
         table(&routes::ROUTE, "Decision tables", &[], &[]),
         table(&fault::FAULT, "Faults", &[], &[]),
         table(&step::STEP, "Steps", &[], STEP),
@@ -34,8 +36,9 @@ pub fn tables() -> Vec<Table> {
         table(&step::PATCH, "Steps", &[], &[]),
         table(&parse::APP, "Keys of a scenario", &[], &[("add", "an added service")]),
         table(&added::ADD, "Services of your own", &["service"], &[]),
-        table(&parse::NETWORK, "Keys of a scenario", &[], &[("latency", "latency")]),
-        table(&parse::LATENCY, "Keys of a scenario", &[], &[]),
+        table(&network::NETWORK, "The network", &[], &[("latency", "latency"), ("links", "a link")]),
+        table(&network::LATENCY, "The network", &[], &[]),
+        table(&network::LINK, "The network", &["link"], &[("latency", "latency")]),
     ]
 }
 

@@ -80,7 +80,12 @@ fn every_key_of_the_full_form_is_read() {
     assert_eq!((scenario.tags.len(), scenario.false_failure), (2, 1e-9));
     let files: Vec<&str> = scenario.config.iter().map(|file| &*file.name).collect();
     assert_eq!(files, ["gateway.yaml", "folder/a.yaml", "folder/b.yaml"]);
-    let network = Network { latency: Duration::from_millis(2), jitter: Duration::from_micros(100), loss_percent: 1.0 };
+    let network = Network {
+        latency: Duration::from_millis(2),
+        jitter: Duration::from_micros(100),
+        loss_percent: 1.0,
+        bandwidth: None,
+    };
     assert_eq!(scenario.network, network);
     let [browser, inner] = scenario.traffic.as_slice() else { panic!("two streams") };
     assert_eq!(browser.load, Load::Open { rate: 50.0, spacing: Spacing::Even });
@@ -210,6 +215,36 @@ expect:
   - {config: a}
   - {in_sync: {within: 3s}}
   - {edge: a -> b, recovers: {by: 3s}}
+"#;
+    insta::assert_snapshot!(said(text));
+}
+
+#[test]
+fn every_problem_of_links_bodies_and_decisions_is_told_with_its_place() {
+    let text = r#"scenario: s
+detect: none
+until: soon
+network:
+  bandwidth: 10
+  zones: []
+  links:
+    - {latency: 5ms}
+    - {link: a - b, loss: 101%}
+    - {link: a -> b}
+    - {link: a -> b, latency: {base: 5, jiter: 1ms}, bandwidth: 10MB/s}
+traffic:
+  - {name: a, request: POST a/, count: 1, body: {size: 64KB}, timeout: 0s}
+  - {name: b, request: POST a/, count: 1, body: [x], headers: {Content-Length: 5}, timeout: 5}
+  - {name: c, request: POST a/, count: 1, body: {length: 5}, stages: []}
+  - {name: d, request: POST a/, count: 1, body: {size: 1GiB}, jwt: x}
+expect:
+  - {edge: a -> b, split: {v1: 100}, count: retries, detect: 51}
+  - {edge: a -> b, status: {200: all}, count: attempts}
+  - {edge: a -> b, split: {v1: 100}, window: 5s}
+never:
+  - {edge: a -> b, retry: POST}
+  - {edge: a -> b, retry: {methods: POST}}
+  - {edge: a -> b, retry: {method: [GET, post]}}
 "#;
     insta::assert_snapshot!(said(text));
 }

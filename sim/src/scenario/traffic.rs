@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use wavetank_control::config::yaml::{Mapping, Node};
 
+use super::auto::Open;
 use super::fields::{Findings, Keys};
 use super::model::{Request, Traffic};
 use super::moment::Times;
+use super::payload;
 use crate::observe::Selector;
 use crate::traffic::{Load, Spacing};
 
 pub(super) const TRAFFIC: Keys = Keys {
     of: "traffic",
-    known: &["name", "request", "from", "headers", "open", "arrivals", "closed", "count", "for", "at"],
-    later: &["stages", "body", "timeout", "tls", "jwt"],
+    known: &[
+        "name", "request", "from", "headers", "body", "open", "arrivals", "closed", "count", "for", "at", "timeout",
+    ],
+    later: &["stages", "tls", "jwt"],
 };
 const CLOSED: Keys = Keys { of: "closed", known: &["clients", "think"], later: &[] };
 
@@ -25,14 +30,15 @@ const CLIENTS_MAX: u64 = 10_000;
 const RATE_MAX: f64 = 1_000_000.0;
 /// Rate of an open loop that gives none.
 const RATE: f64 = 100.0;
-/// When a client gives up on a request.
+/// When a client gives up on a request that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Reads `traffic`: one stream or a list of them.
-pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> Vec<Traffic> {
-    let Some(node) = node else { return Vec::new() };
+pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> (Vec<Traffic>, Open) {
+    let Some(node) = node else { return (Vec::new(), Vec::new()) };
+    let mut open = Vec::new();
     let mut streams: Vec<Traffic> = Vec::new();
     for (at, item) in findings.items(node).iter().enumerate() {
         let name = format!("traffic/{}", at + 1);
@@ -45,16 +51,24 @@ pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) 
         if streams.iter().any(|own| own.name == stream.name) {
             findings.wrong(&item.span, format!("there are two streams of traffic named `{}`", stream.name));
         }
+        if stream.count.is_none() && (item.as_mapping().is_none() || is_auto(item.get("count"))) {
+            open.push((streams.len(), item.get("count").unwrap_or(item).span.clone()));
+        }
         streams.push(stream);
     }
-    streams
+    (streams, open)
+}
+
+fn is_auto(count: Option<&Node>) -> bool {
+    count.and_then(Node::as_str) == Some("auto")
 }
 
 fn terse(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> {
     let (count, request) = findings.read(node, "traffic", |text| {
         let wrong = || format!("`{text}` is not traffic like `2000 GET ingress/env`");
         let (count, request) = text.trim().split_once(' ').ok_or_else(wrong)?;
-        let count = count.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count)).ok_or_else(wrong)?;
+        let number = || count.parse().ok().filter(|count| (1..=COUNT_MAX).contains(count));
+        let count = if count == "auto" { None } else { Some(number().ok_or_else(wrong)?) };
         Ok((count, request_of(request)?))
     })?;
     Some(Traffic {
@@ -62,8 +76,9 @@ fn terse(node: &Node, name: String, findings: &mut Findings) -> Option<Traffic> 
         from: client(),
         request,
         headers: Vec::new(),
+        body: Bytes::new(),
         load: Load::Open { rate: RATE, spacing: Spacing::Poisson },
-        count: Some(count),
+        count,
         duration: None,
         at: Duration::ZERO,
         timeout: TIMEOUT,
@@ -90,12 +105,25 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
         None => Some(client()),
     };
     let headers = mapping.get("headers").map(|node| headers(node, findings)).unwrap_or_default();
+    let body = mapping.get("body").map_or(Some(Bytes::new()), |node| payload::read(node, findings));
+    let is_length = |(name, _): &(&str, _)| name.eq_ignore_ascii_case("content-length");
+    if let (Some(own), Some(_)) = (mapping.get("headers").and_then(Node::as_mapping), mapping.get("body"))
+        && let Some((_, entry)) = own.iter().find(is_length)
+    {
+        findings.wrong(&entry.key, "content-length is that of `body`");
+    }
     let load = load(mapping, findings);
+    let timeout = match mapping.get("timeout") {
+        Some(node) => findings.duration(node, "timeout").filter(|timeout| {
+            if timeout.is_zero() {
+                findings.wrong(&node.span, "timeout: a client waits longer than nothing");
+            }
+            !timeout.is_zero()
+        }),
+        None => Some(TIMEOUT),
+    };
     let count = match mapping.get("count") {
-        Some(count) if count.as_str() == Some("auto") => {
-            findings.later(&count.span, "`count: auto`");
-            None
-        }
+        Some(_) if is_auto(mapping.get("count")) => None,
         Some(count) => findings.whole(count, "count", 1, COUNT_MAX),
         None => None,
     };
@@ -107,7 +135,8 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
             findings.missing(&node.span, "traffic needs `count` or `for`, which say when it ends");
         }
     }
-    Some(Traffic { name, from: from?, request: request?, headers, load: load?, count, duration, at, timeout: TIMEOUT })
+    let (body, timeout) = (body?, timeout?);
+    Some(Traffic { name, from: from?, request: request?, headers, body, load: load?, count, duration, at, timeout })
 }
 
 pub(super) fn headers(node: &Node, findings: &mut Findings) -> Vec<(String, String)> {

@@ -82,6 +82,9 @@ const TOLD_HERE: &[(&str, &str)] = &[
     ("set", "fields by their paths, with their new values"),
     ("use", "a built-in app: istio-lab"),
     ("add", "services of your own"),
+    ("retry", "requests that must not be tried more than once: any, or those with a method"),
+    ("method", "a method, or a list of them"),
+    ("size", "so many bytes: 64KiB"),
     ("base", "latency of every packet"),
     ("jitter", "added to it at random, from nothing up to this"),
 ];

@@ -1,13 +1,14 @@
 //! Who sends a scenario's traffic, and what they send.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::outcome::RunError;
 use super::who::Who;
 use crate::engine::TankHandle;
+use crate::routes::is_probe;
 use crate::scenario::{Scenario, Traffic};
 use crate::traffic::Plan;
 use crate::traffic::browser::Browser;
@@ -74,8 +75,9 @@ pub(super) fn callers(scenario: &Scenario, cast: &Cast) -> Result<Vec<Vec<Caller
     scenario.traffic.iter().map(of).collect()
 }
 
-/// A stream of traffic as a plan. Requests say `user-agent: wavetank` and `accept: */*` unless told otherwise.
-pub(super) fn plan(traffic: &Traffic) -> Plan {
+/// A stream of traffic as a plan; no request of it begins `until` after the start or later, unless it is one of a
+/// decision table. Requests say `user-agent: wavetank` and `accept: */*` unless told otherwise.
+pub(super) fn plan(traffic: &Traffic, until: Option<Duration>) -> Plan {
     let request = &traffic.request;
     let given = traffic.headers.iter().filter_map(|(name, value)| {
         Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
@@ -86,15 +88,69 @@ pub(super) fn plan(traffic: &Traffic) -> Plan {
             headers.push((name, HeaderValue::from_static(value)));
         }
     }
-    let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
+    // A method that is for sending something says so when it sends nothing (RFC 9110, section 8.6).
     let method = Method::from_bytes(request.method.as_bytes()).unwrap_or(Method::GET);
+    let sends = [Method::POST, Method::PUT, Method::PATCH].contains(&method);
+    if sends && traffic.body.is_empty() && !headers.iter().any(|(own, _)| *own == http::header::CONTENT_LENGTH) {
+        headers.push((http::header::CONTENT_LENGTH, HeaderValue::from_static("0")));
+    }
+    let left = until.filter(|_| !is_probe(&traffic.name)).map(|until| until.saturating_sub(traffic.at));
+    let target = Target { host: request.host.clone(), port: request.port, path: request.path.clone() };
     Plan {
         name: traffic.name.clone(),
-        call: Call { method, target, headers, body: Bytes::new() },
+        call: Call { method, target, headers, body: traffic.body.clone() },
         at: traffic.at,
         load: traffic.load,
         count: traffic.count,
-        duration: traffic.duration,
+        duration: traffic.duration.into_iter().chain(left).min(),
         timeout: traffic.timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wavetank_control::config::SourceFile;
+
+    use super::*;
+    use crate::scenario::{Manifests, parse};
+
+    struct Nothing;
+
+    impl Manifests for Nothing {
+        fn read(&self, path: &str) -> Result<Vec<SourceFile>, String> {
+            Err(format!("no {path}"))
+        }
+    }
+
+    fn planned(stream: &str, until: Option<u64>) -> Plan {
+        let text = format!("scenario: s\ntraffic: {stream}\nnever: {{edge: a -> b}}\n");
+        let scenario = parse(&SourceFile::new("s.yaml", text), &Nothing).unwrap();
+        plan(&scenario.traffic[0], until.map(Duration::from_secs))
+    }
+
+    #[test]
+    fn what_is_sent_has_its_body_and_nothing_sent_says_so() {
+        let length = |stream: &str| {
+            let call = planned(stream, None).call;
+            let own = call.headers.iter().find(|(name, _)| *name == http::header::CONTENT_LENGTH);
+            (call.body.len(), own.map(|(_, value)| value.to_str().unwrap().to_owned()))
+        };
+        let none = Some("0".to_owned());
+        // Of a body that is sent, hyper says the length.
+        assert_eq!(length("{request: POST a/, count: 1, body: {size: 2KiB}}"), (2048, None));
+        assert_eq!(length("{request: POST a/, count: 1}"), (0, none.clone()));
+        assert_eq!(length("{request: PATCH a/, count: 1}"), (0, none));
+        assert_eq!(length("{request: GET a/, count: 1}"), (0, None));
+        assert_eq!(length("{request: DELETE a/, count: 1}"), (0, None));
+    }
+
+    #[test]
+    fn nothing_is_sent_after_the_end() {
+        let lasts = |stream: &str, until| planned(stream, until).duration.map(|lasts| lasts.as_secs());
+        assert_eq!(lasts("{request: GET a/, count: 1, at: 4s}", Some(10)), Some(6));
+        assert_eq!(lasts("{request: GET a/, for: 3s, at: 4s}", Some(10)), Some(3));
+        assert_eq!(lasts("{request: GET a/, for: 3s, at: 12s}", Some(10)), Some(0));
+        assert_eq!(lasts("{request: GET a/, count: 1, at: 4s}", None), None);
+        assert_eq!(planned("{request: GET a/, count: 1, timeout: 2s}", None).timeout, Duration::from_secs(2));
     }
 }

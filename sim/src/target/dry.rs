@@ -6,8 +6,10 @@ use wavetank_control::model::ConfigStore;
 use wavetank_control::validate::{self, Extent, codes};
 
 use super::callers::callers;
+use super::faults::reserve;
 use super::outcome::RunError;
-use super::tank::{cast_of, dialect};
+use super::own_links;
+use super::tank::{add, cast_of, dialect};
 use crate::scenario::Scenario;
 use crate::world::{kube, manifests};
 
@@ -29,6 +31,7 @@ pub fn check(scenario: &Scenario, whole: bool) -> Dry {
     let mut dry = Dry::default();
     let mut cast = cast_of(scenario);
     dry.diagnostics = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
+    add(scenario, &mut cast);
     let world = kube::objects(&cast).into_iter().map(|file| SourceFile::new(file.name, file.text));
     dry.world = world.collect();
     dry.diagnostics.extend(mesh(scenario, &dry.world, &scenario.config, whole));
@@ -36,6 +39,10 @@ pub fn check(scenario: &Scenario, whole: bool) -> Dry {
     let aborts = scenario.abort.iter().flat_map(|abort| &abort.config);
     for files in steps.chain(aborts) {
         dry.diagnostics.extend(mesh(scenario, &dry.world, files, whole));
+    }
+    let there = own_links::admit(scenario, &cast).and_then(|()| reserve(scenario, &mut cast.clone()).map(|_| ()));
+    if let (true, Err(RunError::Manifests(found))) = (whole, there) {
+        dry.diagnostics.extend(found);
     }
     dry.diagnostics.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
     dry.diagnostics.dedup_by(|a, b| (&a.span, a.code, &a.message) == (&b.span, b.code, &b.message));

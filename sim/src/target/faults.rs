@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wavetank_control::diagnostic::{Code, Diagnostic, Span};
 use wavetank_platform::Instant;
-use wavetank_reports::FaultResult;
+use wavetank_reports::{FaultResult, Place};
 
 use super::outcome::RunError;
 use super::stage::Stage;
@@ -62,16 +62,13 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
     let mut fresh = Vec::new();
     for fault in &scenario.faults {
         let wrong = |why: String| {
-            let place = &fault.asked_at;
-            let end_column = place.column.saturating_add(u32::try_from(fault.width).unwrap_or(u32::MAX));
-            let span = Span { end_column, ..Span::at(place.file.as_str(), place.line, place.column) };
-            RunError::Manifests(vec![Diagnostic::error(NOBODY, &span, format!("{}: {why}", fault.kind.name()))])
+            let why = format!("{}: {why}", fault.kind.name());
+            RunError::Manifests(vec![nobody(&fault.asked_at, fault.width, &why)])
         };
         let (kind, on) = (&fault.kind, fault.kind.on());
         if let FaultKind::Partition(link) | FaultKind::Link(link, _) = kind {
             for end in [&link.a, &link.b] {
-                let outside = cast.outside().any(|(name, _)| end.name() == Some(name));
-                if Stage::pods(cast, end).is_empty() && !outside {
+                if !Stage::is_someone(cast, end) {
                     return Err(wrong(format!("`{end}` is nobody here")));
                 }
             }
@@ -105,6 +102,13 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
     Ok(fresh)
 }
 
+/// The finding that the world does not have what is asked for at a place of the scenario.
+pub(super) fn nobody(place: &Place, width: usize, why: &str) -> Diagnostic {
+    let end_column = place.column.saturating_add(u32::try_from(width).unwrap_or(u32::MAX));
+    let span = Span { end_column, ..Span::at(place.file.as_str(), place.line, place.column) };
+    Diagnostic::error(NOBODY, &span, why)
+}
+
 impl Faults {
     /// Sets off the scenario's faults, counted from `start`.
     pub(super) fn set_off(
@@ -126,6 +130,9 @@ impl Faults {
         let each = Arc::new(each.collect::<Vec<_>>());
         let faults = Self { stage: stage.clone(), links: Arc::new(Mutex::new(links)), each, start };
         for number in 0..faults.each.len() {
+            if scenario.until.is_some_and(|until| faults.each[number].fault.at >= until) {
+                continue;
+            }
             let (own, keeper) = (faults.clone(), stage.roster.outside(0));
             // Someone outside the mesh keeps the schedule: no fault reaches them.
             stage.tank.app_platform(keeper).spawn.go(async move {

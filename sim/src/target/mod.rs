@@ -17,6 +17,7 @@ mod faults;
 mod mesh;
 mod objects;
 pub mod outcome;
+mod own_links;
 mod stage;
 pub mod tank;
 mod timeline;

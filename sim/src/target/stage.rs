@@ -33,6 +33,11 @@ impl Stage {
         selected.map(|(index, _)| index).collect()
     }
 
+    /// Whether a name selects anyone: a pod of the start, or a caller outside.
+    pub(super) fn is_someone(cast: &Cast, name: &Selector) -> bool {
+        cast.outside().any(|(outside, _)| name.name() == Some(outside)) || !Self::pods(cast, name).is_empty()
+    }
+
     /// The places of everyone whom a name selects: pods, fresh ones too, and callers outside.
     pub(super) fn places(cast: &Cast, roster: &Roster, name: &Selector) -> Vec<PodId> {
         let who = Who::new(cast);

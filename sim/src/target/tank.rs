@@ -18,14 +18,15 @@ use super::callers::{Caller, callers, plan};
 use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
 use super::outcome::{RunError, RunOutcome};
+use super::own_links;
 use super::stage::Stage;
 use super::timeline::{self, Timeline};
 use super::witness::{Driven, witness};
-use crate::engine::{Engine, LinkConfig, Tank, TankConfig, TankHandle};
+use crate::engine::{Engine, Tank, TankConfig, TankHandle};
 use crate::fault::{FaultOutcome, Link, LinkBook};
 use crate::observe::{Observation, ObservationLog, Selector};
 use crate::routes::{self, CALLER};
-use crate::scenario::{App, Compat, Network, Request, Scenario};
+use crate::scenario::{App, Compat, Request, Scenario};
 use crate::traffic::drive;
 use crate::world::app::Echo;
 use crate::world::cast::{Cast, DEFAULT_NAMESPACE};
@@ -70,6 +71,8 @@ fn beyond(engine: Engine, scenario: &Scenario) -> Option<&'static str> {
     match engine {
         Engine::Tank => None,
         Engine::Turmoil if scenario.network.loss_percent > 0.0 => Some("its network loses packets"),
+        Engine::Turmoil if scenario.network.bandwidth.is_some() => Some("its network is narrow"),
+        Engine::Turmoil if !scenario.links.is_empty() => Some("its links are not all alike"),
         Engine::Turmoil if !scenario.faults.is_empty() => Some("it has faults"),
         Engine::Turmoil if scenario.push_delay.is_some() => Some("it delays pushes"),
         Engine::Turmoil => None,
@@ -81,11 +84,16 @@ fn run_here(engine: Engine, scenario: &Arc<Scenario>, seed: u64) -> Result<RunOu
     let problems = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
     add(scenario, &mut cast);
     timeline::admit(scenario, dialect(scenario.compat))?;
+    own_links::admit(scenario, &cast)?;
     let fresh = reserve(scenario, &mut cast)?;
     let cast = Arc::new(cast);
     let callers = callers(scenario, &cast)?;
-    let config =
-        TankConfig { seed, default_link: link(&scenario.network), time_max: TIME_MAX, ..TankConfig::default() };
+    let config = TankConfig {
+        seed,
+        default_link: own_links::link(&scenario.network),
+        time_max: TIME_MAX,
+        ..TankConfig::default()
+    };
     let mut tank = Tank::new(config);
     let roster = Roster::admit(&cast, &mut tank);
     let life = |tank| go(scenario.clone(), problems, cast, fresh, callers, tank, roster);
@@ -108,7 +116,7 @@ pub(super) fn cast_of(scenario: &Scenario) -> Cast {
 }
 
 /// The echo services that the scenario adds, or says more about.
-fn add(scenario: &Scenario, cast: &mut Cast) {
+pub(super) fn add(scenario: &Scenario, cast: &mut Cast) {
     for added in &scenario.add {
         let target = |call: &Request| Target { host: call.host.clone(), port: call.port, path: call.path.clone() };
         let change = |echo: &mut Echo| {
@@ -131,18 +139,12 @@ pub(super) fn dialect(compat: Compat) -> Dialect {
     }
 }
 
-fn link(network: &Network) -> LinkConfig {
-    LinkConfig { latency: network.latency, jitter: network.jitter, loss: network.loss_percent / 100.0, bandwidth: None }
-}
-
-/// The links as they are without faults, with the delay of pushes on them.
-fn links(scenario: &Scenario, stage: &Stage) -> LinkBook {
-    let mut links = LinkBook::new(link(&scenario.network));
+/// Puts the delay of pushes on the links.
+fn delay_pushes(scenario: &Scenario, stage: &Stage, links: &mut LinkBook) {
     if let (Some(delay), Ok(control)) = (scenario.push_delay, "control-plane".parse()) {
         let towards = Link { a: control, b: Selector::ANY, both: false };
         links.change(&stage.tank, usize::MAX, &ways(&stage.cast, &stage.roster, &towards), delay);
     }
-    links
 }
 
 /// The life of the world.
@@ -157,15 +159,21 @@ async fn go(
 ) -> Result<RunOutcome, RunError> {
     let scenario = &*scenario;
     let objects = kube::objects(&cast);
+    let mut links = own_links::set(scenario, &cast, &tank, &roster);
     let (stage, diagnostics) = converge(scenario, problems, &objects, cast, tank, roster).await?;
     let start = stage.tank.now();
-    let faults = Faults::set_off(scenario, fresh, &stage, links(scenario, &stage), start);
+    delay_pushes(scenario, &stage, &mut links);
+    let faults = Faults::set_off(scenario, fresh, &stage, links, start);
     let timeline = Timeline::set_off(scenario, &stage, start);
     let driven = send(scenario, callers, &stage.tank, &stage.roster, start).await;
     timeline.end().await;
     stage.tank.sleep(DRAIN).await;
     let (faults, seen) = (faults.outcomes()?, timeline.seen()?);
-    Ok(outcome(&stage, start, &driven, (faults, seen), diagnostics, objects))
+    let mut outcome = outcome(&stage, start, &driven, (faults, seen), diagnostics, objects);
+    if let Some(until) = scenario.until {
+        outcome.log.end_at(start + until);
+    }
+    Ok(outcome)
 }
 
 /// Starts everything, and waits until every proxy has taken the newest configuration. Returns all that runs,
@@ -208,7 +216,7 @@ async fn send(
 ) -> Vec<Driven> {
     let (results, mut gathered) = tokio::sync::mpsc::channel(callers.len().max(1));
     for (index, (traffic, callers)) in scenario.traffic.iter().zip(callers).enumerate() {
-        let plan = Arc::new(plan(traffic));
+        let plan = Arc::new(plan(traffic, scenario.until));
         let browsers = callers.iter().map(|caller| caller.browser(tank, roster, traffic)).collect();
         let (results, entropy) = (results.clone(), tank.entropy().fork("traffic"));
         let who = callers.iter().map(Caller::place).collect();

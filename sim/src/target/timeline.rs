@@ -80,9 +80,10 @@ impl Timeline {
         timeline
     }
 
-    /// Waits until the last step is over.
+    /// Waits until the last step is over, or the run.
     pub(super) async fn end(&self) {
         let lasts: Duration = self.scenario.steps.iter().map(|step| step.duration).sum();
+        let lasts = self.scenario.until.map_or(lasts, |until| lasts.min(until));
         self.stage.tank.clock().sleep_until(self.start + lasts).await;
     }
 
@@ -109,8 +110,9 @@ impl Timeline {
         let mut at = self.start;
         for (number, step) in self.scenario.steps.iter().enumerate() {
             self.stage.tank.clock().sleep_until(at).await;
+            let over = self.scenario.until.is_some_and(|until| at >= self.start + until);
             at = at + step.duration;
-            if self.state().aborted {
+            if over || self.state().aborted {
                 return;
             }
             if let Some(files) = &step.config {

@@ -186,6 +186,7 @@ impl Witness<'_> {
             source: self.who.party_at(caller),
             destination,
             first_endpoint: Some(endpoint.clone()),
+            tried: vec![Some(endpoint.clone())],
             endpoint: Some(endpoint),
             status: call.map_or(record.status, |call| call.status),
             failure: call.map_or(reset_without_status(record), |call| call.failure),
@@ -210,9 +211,10 @@ impl Witness<'_> {
             source: self.who.party(pod),
             destination,
             first_endpoint: record.attempts.iter().find_map(|attempt| attempt.endpoint).map(endpoint_of),
+            tried: record.attempts.iter().map(|attempt| attempt.endpoint.map(endpoint_of)).collect(),
             endpoint: record.endpoint().map(endpoint_of),
             status: answer.map_or(record.status, |call| call.status),
-            failure: answer.map_or(reset_without_status(record), |call| call.failure),
+            failure: answer.map_or_else(|| no_answer(record, call), |call| call.failure),
             tls: record.upstream().map(|leg| self.tls_towards(leg)),
             attempts: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
             latency: record.duration,
@@ -252,6 +254,7 @@ fn common(record: &Record) -> Hop {
         destination: Service::host(""),
         target,
         first_endpoint: None,
+        tried: Vec::new(),
         endpoint: None,
         status: record.status,
         failure: None,
@@ -269,6 +272,12 @@ fn reset_without_status(record: &Record) -> Option<Failure> {
     (record.status == 0 && record.protocol != Protocol::Tcp).then_some(Failure::Reset)
 }
 
+/// Why a caller got no status from its proxy; one that gave up itself says so.
+fn no_answer(record: &Record, call: Option<&Call>) -> Option<Failure> {
+    let reset = reset_without_status(record)?;
+    Some(call.and_then(|call| call.failure).unwrap_or(reset))
+}
+
 /// The hop of a call that no proxy saw.
 fn hop_of_call(call: &Call) -> Hop {
     Hop {
@@ -279,6 +288,7 @@ fn hop_of_call(call: &Call) -> Hop {
         destination: call.destination.clone(),
         target: call.target.clone(),
         first_endpoint: None,
+        tried: vec![None],
         endpoint: None,
         status: call.status,
         failure: call.failure,

@@ -76,7 +76,7 @@ impl Mapping {
     }
 
     /// Adds a field; one of that name that is there already stays, and its key's place is returned.
-    pub(super) fn insert(&mut self, name: String, entry: Entry) -> Option<Span> {
+    pub fn insert(&mut self, name: String, entry: Entry) -> Option<Span> {
         if let Some(first) = self.entries.get(&name) {
             return Some(first.key.clone());
         }

@@ -65,6 +65,7 @@ fn hop(number: u64, start: u64, from: Party, to: Service, version: Option<&str>)
         destination: to,
         target: "GET /env".into(),
         first_endpoint: Some(endpoint.clone()),
+        tried: vec![Some(endpoint.clone())],
         endpoint: Some(endpoint),
         status: if number == 7 { 503 } else { 200 },
         failure: None,

@@ -55,7 +55,7 @@ fn ten_mebibytes(network: &str) -> u64 {
     );
     let scenario = parse(&SourceFile::new("large.yaml", text), &NoManifests).expect("a scenario");
     let cast = Arc::new(cast_of(&scenario));
-    let mut tank = Tank::new(TankConfig { default_link: link(&scenario.network), ..TankConfig::default() });
+    let mut tank = Tank::new(TankConfig { default_link: own_links::link(&scenario.network), ..TankConfig::default() });
     let roster = Roster::admit(&cast, &mut tank);
     tank.run(|tank| async move {
         let objects = kube::objects(&cast);

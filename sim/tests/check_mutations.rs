@@ -285,7 +285,7 @@ fn mutated_parts_of_a_scenario_are_judged() {
     let folder = std::env::temp_dir().join(format!("wavetank-mutations-{}-parts", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (scenario, part) = (folder.join("scenario.yaml"), folder.join("part.yaml"));
-    fs::write(&scenario, "scenario: mutated\ninclude: [part.yaml, part.yaml]\nnever: {edge: a -> b}\n").unwrap();
+    fs::write(&scenario, "scenario: mutated\ninclude: [part.yaml, part.yaml]\nnever: {edge: '* -> a.b'}\n").unwrap();
     let whole = SCENARIO.replace("scenario: mutated\n", "");
     let mut numbers = Numbers(3);
     let judge = |text: &str| {

@@ -29,12 +29,12 @@ const ROWS: [(&str, i32, &[&str]); 8] = [
             "note: meanwhile there was fault `partition` on `service-node@v1 <-> control-plane`",
         ],
     ),
-    ("nobody", 3, &["error[MS0500]: kill: `service-golang` is nobody here", "nobody.yaml:6:14"]),
     (
-        "own-link-of-nobody",
+        "nobody",
         3,
-        &["error[MS0500]: link: `service-golang` is nobody here", "own-link-of-nobody.yaml:5:12"],
+        &["error[MS0500]: `service-golang` is nobody here", "nobody.yaml:6:20", "there are client, control-plane"],
     ),
+    ("own-link-of-nobody", 3, &["error[MS0500]: `service-golang` is nobody here", "own-link-of-nobody.yaml:5:18"]),
     ("post-retried", 1, &["error[MS1006]: 24 of 100 on `shop -> pay`: never POST retried", "post-retried.yaml:11:14"]),
     (
         "rollout-not-aborted",

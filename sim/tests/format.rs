@@ -155,8 +155,8 @@ fn every_scenario_passes_its_check_and_those_of_nobody_do_not() {
     let (code, text) = wavetank(&scenarios(), &["check", ".", "--allow", "all"]);
     assert_eq!(code, 0, "{text}");
     let rows = [
-        ("failing/nobody.yaml", "failing/nobody.yaml:6:14", "kill: `service-golang` is nobody here"),
-        ("failing/own-link-of-nobody.yaml", "own-link-of-nobody.yaml:5:12", "link: `service-golang` is nobody here"),
+        ("failing/nobody.yaml", "failing/nobody.yaml:6:20", "`service-golang` is nobody here"),
+        ("failing/own-link-of-nobody.yaml", "own-link-of-nobody.yaml:5:18", "`service-golang` is nobody here"),
     ];
     for (file, place, why) in rows {
         let (code, text) = wavetank(&scenarios(), &["check", file]);

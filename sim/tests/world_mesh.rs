@@ -232,7 +232,8 @@ fn equal_seeds_give_equal_runs_and_other_seeds_do_not() {
 #[test]
 fn a_caller_that_nobody_is_and_a_manifest_in_error_are_told() {
     let nobody = scenario("v1", "", "{request: GET service-go/env, from: service-rust, count: 1}");
-    assert!(matches!(tank::run(&nobody, 1), Err(RunError::Scenario(_))));
+    let Err(RunError::Manifests(found)) = tank::run(&nobody, 1) else { panic!("an error") };
+    assert!(found[0].message.contains("`service-rust` is nobody here"), "{found:?}");
     let wrong = scenario("v1", "mysql.yaml", "{request: GET service-go/env, count: 1}");
     let Err(RunError::Manifests(found)) = tank::run(&wrong, 1) else { panic!("an error") };
     let told: Vec<_> = found.iter().map(|one| (one.code.to_string(), one.span.line)).collect();

@@ -37,6 +37,16 @@ impl Selector {
         self.pod
     }
 
+    /// The name alone, with any version and pod.
+    pub fn whole(&self) -> Self {
+        Self { name: self.name.clone(), version: None, pod: None }
+    }
+
+    /// The same with any pod.
+    pub fn without_pod(&self) -> Self {
+        Self { pod: None, ..self.clone() }
+    }
+
     /// Name and namespace; the namespace is `default` where none is written. `None` for `*`.
     pub fn name_and_namespace(&self) -> Option<(&str, &str)> {
         let name = self.name.as_deref()?;

@@ -87,7 +87,8 @@ pub(super) fn entries(
 
 fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Check>, findings: &mut Findings) {
     let Some(mapping) = findings.mapping(node, &EXPECT) else { return };
-    let Some(scope) = scope(mapping, outer, context, findings) else { return };
+    // What else is wrong is told as well.
+    let scope = scope(mapping, outer, context, findings).unwrap_or_else(|| outer.clone());
     let before = checks.len();
     for (name, own) in mapping.iter() {
         if name == "never" {
@@ -103,6 +104,7 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
                 over_time::as_configured(&own.value, &scope, context, findings)
             }
             "in_sync" => over_time::in_sync(mapping, own, findings),
+            "aborted" => over_time::aborted(&own.value, context.times, findings).into_iter().collect(),
             _ => demands(name, &own.value, findings),
         };
         for demand in made {
@@ -122,7 +124,8 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
         use Demand::{Aborted, Body, Flag, InSync, Never, Status};
         !matches!(check.demand, Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Aborted { .. })
     };
-    if scope.edge.is_none() && checks[before..].iter().any(|check| needs_edge(&check)) {
+    let has_edge = scope.edge.is_some() || mapping.get("edge").is_some();
+    if !has_edge && checks[before..].iter().any(|check| needs_edge(&check)) {
         findings.missing(&node.span, "this expectation needs the key `edge`, like `service-node -> service-go`");
     }
 }
@@ -141,7 +144,7 @@ pub(super) fn place(from: &Span, to: &Span) -> (Place, usize) {
 fn scope(mapping: &Mapping, outer: &Scope, context: &Context<'_>, findings: &mut Findings) -> Option<Scope> {
     let mut scope = outer.clone();
     if let Some(edge) = mapping.get("edge") {
-        scope.edge = Some(findings.read(edge, "edge", str::parse)?);
+        scope.edge = Some(findings.edge(edge, "edge")?);
     }
     if let Some(node) = mapping.get("traffic") {
         let known = |text: &str| {
@@ -184,14 +187,13 @@ pub(super) fn demands(name: &str, node: &Node, findings: &mut Findings) -> Vec<D
         "attempts" => attempts(node, findings).map(Demand::Attempts).into_iter().collect(),
         "reaches" => {
             let items = findings.items(node);
-            let reached: Vec<_> = items.iter().filter_map(|item| findings.read(item, "reaches", str::parse)).collect();
+            let reached: Vec<_> = items.iter().filter_map(|item| findings.destination(item, "reaches")).collect();
             if reached.is_empty() { Vec::new() } else { vec![Demand::Reaches(reached)] }
         }
         "connect" => findings.read(node, "connect", failure).map(Demand::Connect).into_iter().collect(),
         "latency" => latency(node, findings),
         "body" => over_time::body(node, findings),
         "in_flight" => amount(node, "in_flight", findings).map(Demand::InFlight).into_iter().collect(),
-        "aborted" => over_time::aborted(node, findings).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -263,15 +265,21 @@ fn attempts(node: &Node, findings: &mut Findings) -> Option<Amount> {
     Some(amount)
 }
 
-/// Envoy's short names of response flags are two or more capitals.
+/// Envoy's response flags by their short names.
+pub(super) const FLAGS: [&str; 30] = [
+    "DC", "DF", "DI", "DO", "DPE", "DR", "DT", "FI", "IH", "LH", "LR", "NC", "NFCF", "NR", "OM", "RFCF", "RL", "RLSE",
+    "SI", "UAEX", "UC", "UDO", "UF", "UH", "UMSDR", "UO", "UPE", "UR", "URX", "UT",
+];
+
 struct Flag(Arc<str>);
 
 impl std::str::FromStr for Flag {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let is_flag = (2..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_uppercase());
-        is_flag.then(|| Self(text.into())).ok_or_else(|| format!("`{text}` is not a response flag like UH or NR"))
+        let is_flag = FLAGS.contains(&text);
+        let wrong = || format!("`{text}` is not a response flag of Envoy's; they are {}", FLAGS.join(", "));
+        is_flag.then(|| Self(text.into())).ok_or_else(wrong)
     }
 }
 
@@ -353,7 +361,7 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
         pattern.tls = Some(findings.read(node, "tls", tls_mode)?);
     }
     if let Some(node) = mapping.get("reaches") {
-        pattern.reaches = Some(findings.read(node, "reaches", str::parse)?);
+        pattern.reaches = Some(findings.destination(node, "reaches")?);
     }
     if let Some(node) = mapping.get("flags") {
         pattern.flag = Some(findings.read(node, "flags", str::parse::<Flag>)?.0);

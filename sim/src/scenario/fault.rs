@@ -85,10 +85,10 @@ fn fault(node: &Node, times: &Times, findings: &mut Findings) -> Option<Fault> {
 
 fn kind(name: &str, node: &Node, findings: &mut Findings) -> Option<FaultKind> {
     match name {
-        "partition" => findings.read(node, "partition", str::parse).map(FaultKind::Partition),
-        "kill" => findings.read(node, "kill", str::parse).map(FaultKind::Kill),
-        "power_off" => findings.read(node, "power_off", str::parse).map(FaultKind::PowerOff),
-        "delete" => findings.read(node, "delete", str::parse).map(FaultKind::Delete),
+        "partition" => findings.link(node, "partition").map(FaultKind::Partition),
+        "kill" => findings.party(node, "kill").map(FaultKind::Kill),
+        "power_off" => findings.party(node, "power_off").map(FaultKind::PowerOff),
+        "delete" => findings.party(node, "delete").map(FaultKind::Delete),
         "delay" => {
             let parts = findings.mapping(node, &DELAY)?;
             let (link, by) = (link(parts, node, findings), needed(parts, node, "by", findings));
@@ -111,12 +111,12 @@ fn kind(name: &str, node: &Node, findings: &mut Findings) -> Option<FaultKind> {
         "slow" => {
             let parts = findings.mapping(node, &SLOW)?;
             let (at, by) = (needed(parts, node, "at", findings), needed(parts, node, "by", findings));
-            let at = at.and_then(|node| findings.read(node, "at", str::parse));
+            let at = at.and_then(|node| findings.party(node, "at"));
             Some(FaultKind::Slow(at?, by.and_then(|node| findings.duration(node, "by"))?))
         }
         _ => {
             let parts = findings.mapping(node, &FAIL)?;
-            let at = needed(parts, node, "at", findings).and_then(|node| findings.read(node, "at", str::parse));
+            let at = needed(parts, node, "at", findings).and_then(|node| findings.party(node, "at"));
             let status = parts.get("status").map_or(Some(503), |node| findings.whole(node, "status", 200, 599));
             let percent = parts.get("rate").map_or(Some(100.0), |node| findings.read(node, "rate", percent));
             Some(FaultKind::Fail { at: at?, status: u16::try_from(status?).ok()?, percent: percent? })
@@ -125,7 +125,7 @@ fn kind(name: &str, node: &Node, findings: &mut Findings) -> Option<FaultKind> {
 }
 
 fn link(parts: &Mapping, node: &Node, findings: &mut Findings) -> Option<Link> {
-    needed(parts, node, "link", findings).and_then(|node| findings.read(node, "link", str::parse))
+    needed(parts, node, "link", findings).and_then(|node| findings.link(node, "link"))
 }
 
 fn needed<'n>(parts: &'n Mapping, node: &Node, name: &str, findings: &mut Findings) -> Option<&'n Node> {

@@ -8,10 +8,15 @@ use wavetank_control::config::yaml::{Mapping, Node};
 use wavetank_control::config::{duration, suggest};
 use wavetank_control::diagnostic::{Diagnostic, Span};
 
+use super::mention::{Mention, Role};
+use crate::fault::Link;
+use crate::observe::{Edge, Selector};
+
 /// What is wrong so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     found: Vec<Diagnostic>,
+    mentions: Vec<Mention>,
 }
 
 /// The keys of one mapping.
@@ -30,6 +35,11 @@ impl Findings {
     pub(super) fn into_vec(mut self) -> Vec<Diagnostic> {
         self.found.sort_by(|a, b| a.span.cmp(&b.span));
         self.found
+    }
+
+    /// The names that were read.
+    pub(super) fn take_mentions(&mut self) -> Vec<Mention> {
+        std::mem::take(&mut self.mentions)
     }
 
     /// Drops findings that were made twice: what every step shares is read once for each.
@@ -118,6 +128,40 @@ impl Findings {
                 None
             }
         }
+    }
+
+    /// The name of who calls, or whose something is.
+    pub(super) fn party(&mut self, node: &Node, what: &str) -> Option<Selector> {
+        let named = self.read(node, what, str::parse)?;
+        self.mention(node, Role::Party, &named);
+        Some(named)
+    }
+
+    /// The name of what is called.
+    pub(super) fn destination(&mut self, node: &Node, what: &str) -> Option<Selector> {
+        let named = self.read(node, what, str::parse)?;
+        self.mention(node, Role::Destination, &named);
+        Some(named)
+    }
+
+    /// `a -> b`.
+    pub(super) fn edge(&mut self, node: &Node, what: &str) -> Option<Edge> {
+        let edge: Edge = self.read(node, what, str::parse)?;
+        self.mention(node, Role::Party, &edge.source);
+        self.mention(node, Role::Destination, &edge.destination);
+        Some(edge)
+    }
+
+    /// `a <-> b`, `a -> b`.
+    pub(super) fn link(&mut self, node: &Node, what: &str) -> Option<Link> {
+        let link: Link = self.read(node, what, str::parse)?;
+        self.mention(node, Role::Party, &link.a);
+        self.mention(node, Role::Party, &link.b);
+        Some(link)
+    }
+
+    fn mention(&mut self, node: &Node, role: Role, selector: &Selector) {
+        self.mentions.push(Mention { selector: selector.clone(), role, span: node.span.clone() });
     }
 
     /// A duration with its unit.

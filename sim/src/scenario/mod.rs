@@ -8,6 +8,7 @@
 //! - [`load`]: a scenario and its manifests from disk
 //! - [`parse`]: the keys of a scenario
 //! - [`fields`]: reading fields and gathering what is wrong with them
+//! - [`mention`]: who is named, and where
 //! - [`include`]: what is taken over from other files
 //! - [`config`]: manifests, by path or inline
 //! - [`added`]: echo services
@@ -31,6 +32,7 @@ mod fault;
 mod fields;
 mod include;
 pub mod load;
+mod mention;
 pub mod message;
 pub mod model;
 mod moment;
@@ -52,6 +54,7 @@ mod shipped;
 mod tests;
 
 pub use load::{Invalid, load};
+pub use mention::{Mention, Role};
 pub use message::message;
 pub use model::{Abort, Added, App, Compat, Network, OwnLink, Request, Scenario, Step, Traffic};
 pub use parse::{Manifests, parse};

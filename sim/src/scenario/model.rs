@@ -10,6 +10,7 @@ use wavetank_control::config::SourceFile;
 use wavetank_reports::Place;
 
 use super::load::shown;
+use super::mention::Mention;
 use crate::check::{Amount, Check, Sources, StatusClass};
 use crate::fault::{Fault, Link, LinkChange};
 use crate::observe::{Edge, Selector};
@@ -62,6 +63,8 @@ pub struct Scenario {
     pub seeds: Option<Seeds>,
     /// When the run ends at the latest: no request begins later, and what has not ended is not judged.
     pub until: Option<Duration>,
+    /// Who is named in it, and where.
+    pub mentions: Vec<Mention>,
     /// The text of the scenario and of its manifests, by name.
     pub sources: Sources,
 }

@@ -34,6 +34,19 @@ impl Times {
         self.steps.last().map(|(_, _, end)| *end)
     }
 
+    /// The step of that name.
+    ///
+    /// Errs with the names there are.
+    pub(super) fn step(&self, name: &str) -> Result<Arc<str>, String> {
+        let found = self.steps.iter().find(|(own, _, _)| **own == *name).map(|(own, _, _)| own.clone());
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.steps.iter().map(|(own, _, _)| format!("`{own}`")).collect();
+            let known =
+                if known.is_empty() { "there are none".to_owned() } else { format!("steps are {}", known.join(", ")) };
+            format!("there is no step `{name}`; {known}")
+        })
+    }
+
     /// A time that is known before the run.
     pub(super) fn fixed(&self, node: &Node, what: &str, findings: &mut Findings) -> Option<Duration> {
         findings.read(node, what, |text| self.named(text))
@@ -43,12 +56,8 @@ impl Times {
     fn named(&self, text: &str) -> Result<Duration, String> {
         let (name, plus) = parted(text);
         let start = if let Some(step) = name.strip_prefix("step/") {
-            let found = self.steps.iter().find(|(own, _, _)| **own == *step).map(|(_, start, _)| *start);
-            found.ok_or_else(|| {
-                let known: Vec<_> = self.steps.iter().map(|(own, _, _)| format!("`{own}`")).collect();
-                let known = if known.is_empty() { "there are none".to_owned() } else { known.join(", ") };
-                format!("there is no step `{step}`; steps are {known}")
-            })?
+            let named = self.step(step)?;
+            self.steps.iter().find(|(own, _, _)| *own == named).map(|(_, start, _)| *start).unwrap_or_default()
         } else if let Some(fault) = name.strip_prefix("fault/") {
             let (number, at_end) = fault.strip_suffix(".end").map_or((fault, false), |number| (number, true));
             let index = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
@@ -72,7 +81,7 @@ impl Times {
                 findings.missing(&node.span, "after needs the key `config`, like {config: service-go}");
                 return None;
             };
-            let of = findings.read(config, "config", str::parse)?;
+            let of = findings.party(config, "config")?;
             let plus = mapping.get("plus").map_or(Some(Duration::ZERO), |node| findings.duration(node, "plus"))?;
             return Some(After { event: Event::InSync(of), plus });
         }

@@ -49,7 +49,7 @@ fn link(node: &Node, findings: &mut Findings) -> Option<OwnLink> {
         findings.missing(&node.span, "a link of the network needs the key `link`, like `a <-> b`");
         return None;
     };
-    let link = findings.read(&entry.value, "link", str::parse);
+    let link = findings.link(&entry.value, "link");
     let (base, jitter) = mapping.get("latency").map_or((None, None), |node| latency(node, findings));
     let own_jitter = mapping.get("jitter").and_then(|node| findings.duration(node, "jitter"));
     let loss_percent = mapping.get("loss").and_then(|node| findings.read(node, "loss", percent));

@@ -1,12 +1,12 @@
 //! What must hold over time: shares that steps set, configuration that arrives, aborts, recoveries, bodies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_control::config::yaml::{Entry, Mapping, Node};
 
 use super::expect::{Context, check, demands};
 use super::fields::{Findings, Keys};
+use super::moment::Times;
 use crate::check::{BodyMode, Check, Demand, Scope};
 
 const IN_SYNC: Keys = Keys { of: "in_sync", known: &["within"], later: &[] };
@@ -67,7 +67,7 @@ pub(super) fn in_sync(mapping: &Mapping, own: &Entry, findings: &mut Findings) -
         findings.missing(&own.key, "in_sync needs the key `config` beside it, which says whose");
         return Vec::new();
     };
-    let of = findings.read(of, "config", str::parse);
+    let of = findings.party(of, "config");
     let within = findings.mapping(&own.value, &IN_SYNC).map(|mapping| mapping.get("within"));
     let within = within.and_then(|within| match within {
         Some(node) => findings.duration(node, "within"),
@@ -80,10 +80,10 @@ pub(super) fn in_sync(mapping: &Mapping, own: &Entry, findings: &mut Findings) -
 }
 
 /// `{in: 50%, within: 8s}`.
-pub(super) fn aborted(node: &Node, findings: &mut Findings) -> Option<Demand> {
+pub(super) fn aborted(node: &Node, times: &Times, findings: &mut Findings) -> Option<Demand> {
     let mapping = findings.mapping(node, &ABORTED)?;
     let step = match mapping.get("in") {
-        Some(step) => Some(Arc::from(findings.text(step, "in")?)),
+        Some(step) => Some(findings.read(step, "in", |text| times.step(text))?),
         None => None,
     };
     let within = match mapping.get("within") {

@@ -191,6 +191,7 @@ fn read(
         tags: tags(mapping, findings),
         seed: mapping.get("seed").and_then(|node| findings.whole(node, "seed", 0, i64::MAX as u64)),
         seeds,
+        mentions: findings.take_mentions(),
         sources,
     })
 }

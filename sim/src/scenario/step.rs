@@ -205,7 +205,7 @@ fn when(node: &Node, abort: &Mapping, findings: &mut Findings) -> Option<Abort> 
     };
     let mapping = findings.mapping(when, &WHEN)?;
     let edge = match mapping.get("edge") {
-        Some(edge) => findings.read(edge, "edge", str::parse)?,
+        Some(edge) => findings.edge(edge, "edge")?,
         None => {
             findings.missing(&when.span, "when needs the key `edge`");
             return None;

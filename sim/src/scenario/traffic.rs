@@ -101,7 +101,7 @@ fn full(node: &Node, name: String, times: &Times, findings: &mut Findings) -> Op
     };
     let request = findings.read(request, "request", request_of);
     let from = match mapping.get("from") {
-        Some(from) => findings.read(from, "from", str::parse),
+        Some(from) => findings.party(from, "from"),
         None => Some(client()),
     };
     let headers = mapping.get("headers").map(|node| headers(node, findings)).unwrap_or_default();

@@ -7,6 +7,7 @@ use wavetank_control::validate::{self, Extent, codes};
 
 use super::callers::callers;
 use super::faults::reserve;
+use super::names;
 use super::outcome::RunError;
 use super::own_links;
 use super::tank::{add, cast_of, dialect};
@@ -40,14 +41,20 @@ pub fn check(scenario: &Scenario, whole: bool) -> Dry {
     for files in steps.chain(aborts) {
         dry.diagnostics.extend(mesh(scenario, &dry.world, files, whole));
     }
+    let unknown = if whole { names::unknown(scenario, &cast) } else { Vec::new() };
+    let named = unknown.is_empty();
+    dry.diagnostics.extend(unknown);
     let there = own_links::admit(scenario, &cast).and_then(|()| reserve(scenario, &mut cast.clone()).map(|_| ()));
-    if let (true, Err(RunError::Manifests(found))) = (whole, there) {
+    if let (true, Err(RunError::Manifests(found))) = (whole && named, there) {
         dry.diagnostics.extend(found);
     }
     dry.diagnostics.sort_by(|a, b| (&a.span, a.code).cmp(&(&b.span, b.code)));
     dry.diagnostics.dedup_by(|a, b| (&a.span, a.code, &a.message) == (&b.span, b.code, &b.message));
     dry.diagnostics = at_most(dry.diagnostics);
-    if whole && let Err(RunError::Scenario(why)) = callers(scenario, &cast) {
+    if whole
+        && named
+        && let Err(RunError::Scenario(why)) = callers(scenario, &cast)
+    {
         dry.refused.push(why);
     }
     dry

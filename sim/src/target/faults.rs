@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use wavetank_control::diagnostic::{Code, Diagnostic, Span};
+use wavetank_control::diagnostic::{Diagnostic, Span};
 use wavetank_platform::Instant;
 use wavetank_reports::{FaultResult, Place};
 
+use super::names::NOBODY;
 use super::outcome::RunError;
 use super::stage::Stage;
 use crate::engine::{FaultCounter, PodId};
@@ -17,9 +18,6 @@ use crate::scenario::Scenario;
 use crate::world::app::Condition;
 use crate::world::cast::{Cast, Role};
 use crate::world::kubelet::Roster;
-
-/// Something that the world does not have.
-const NOBODY: Code = Code(500);
 
 /// The faults of a run.
 #[derive(Clone)]

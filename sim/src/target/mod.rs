@@ -5,6 +5,7 @@
 //! - [`who`]: addresses and names in records, as parties of the log
 //! - `mesh`, `objects`, `stage`: the mesh in a tank, what its control plane is told, and both with the world
 //!   around them
+//! - `names`: whether everyone who is named is there
 //! - `exchanges`: what went between the control plane and the proxies
 //! - `faults`, `timeline`: what breaks and what changes while it runs
 //! - [`dry`]: what can be told without running
@@ -15,6 +16,7 @@ pub mod dry;
 mod exchanges;
 mod faults;
 mod mesh;
+mod names;
 mod objects;
 pub mod outcome;
 mod own_links;

@@ -17,6 +17,7 @@ use wavetank_platform::Instant;
 use super::callers::{Caller, callers, plan};
 use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
+use super::names;
 use super::outcome::{RunError, RunOutcome};
 use super::own_links;
 use super::stage::Stage;
@@ -83,6 +84,10 @@ fn run_here(engine: Engine, scenario: &Arc<Scenario>, seed: u64) -> Result<RunOu
     let mut cast = cast_of(scenario);
     let problems = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
     add(scenario, &mut cast);
+    let unknown = names::unknown(scenario, &cast);
+    if !unknown.is_empty() {
+        return Err(RunError::Manifests(unknown.into_iter().chain(problems).collect()));
+    }
     timeline::admit(scenario, dialect(scenario.compat))?;
     own_links::admit(scenario, &cast)?;
     let fresh = reserve(scenario, &mut cast)?;

@@ -49,9 +49,12 @@ pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
         }
         Demand::Latency(quantile, bound) => latency(*quantile, *bound, hops),
         Demand::InFlight(amount) => timeline::in_flight(*amount, hops),
-        Demand::Split(_) | Demand::Never(_) | Demand::Body(..) | Demand::InSync(..) | Demand::Aborted { .. } => {
-            unreachable!("judged in a room of their own")
-        }
+        Demand::Split(_)
+        | Demand::Never(_)
+        | Demand::Body(..)
+        | Demand::InSync(..)
+        | Demand::Ejected(_)
+        | Demand::Aborted { .. } => unreachable!("judged in a room of their own"),
     }
 }
 

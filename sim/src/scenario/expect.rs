@@ -38,13 +38,14 @@ pub(super) const EXPECT: Keys = Keys {
         "config",
         "in_sync",
         "aborted",
+        "ejected",
     ],
-    later: &["ejected", "count", "detect", "window"],
+    later: &["count", "detect", "window"],
 };
 pub(super) const NEVER: Keys = Keys {
     of: "never",
-    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags"],
-    later: &["ejected", "retry"],
+    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags", "ejected"],
+    later: &["retry"],
 };
 const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
 const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
@@ -94,6 +95,10 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
                 over_time::recovers(&own.value, own, &scope, context, checks, findings);
                 continue;
             }
+            "ejected" => {
+                over_time::ejected(own, &scope, context, checks, findings);
+                continue;
+            }
             "split" if own.value.as_str() == Some("as-configured") => {
                 over_time::as_configured(&own.value, &scope, context, findings)
             }
@@ -112,8 +117,12 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
         findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
     }
     let needs_edge = |check: &&Check| {
-        use Demand::{Aborted, Body, Flag, InSync, Never, Status};
-        !matches!(check.demand, Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Aborted { .. })
+        use Demand::{Aborted, Body, Ejected, Flag, InSync, Never, Status};
+        let anywhere = matches!(
+            check.demand,
+            Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Ejected(_) | Aborted { .. }
+        );
+        !anywhere
     };
     if scope.edge.is_none() && checks[before..].iter().any(|check| needs_edge(&check)) {
         findings.missing(&node.span, "this expectation needs the key `edge`, like `service-node -> service-go`");
@@ -329,8 +338,12 @@ fn never_entry(
     let Some(mapping) = findings.mapping(node, &NEVER) else { return };
     let Some(scope) = scope(mapping, outer, context, findings) else { return };
     let Some(pattern) = pattern(mapping, findings) else { return };
+    if pattern.ejected.is_some() && pattern != (Pattern { ejected: pattern.ejected.clone(), ..Pattern::default() }) {
+        findings.wrong(&node.span, "`ejected` is of proxies, not of requests: it stands in a `never` of its own");
+        return;
+    }
     if pattern == Pattern::default() && mapping.get("edge").is_none() {
-        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches` or `flags`");
+        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches`, `flags` or `ejected`");
         return;
     }
     let (asked_at, width) = place(key, &node.span);
@@ -350,6 +363,9 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
     }
     if let Some(node) = mapping.get("flags") {
         pattern.flag = Some(findings.read(node, "flags", str::parse::<Flag>)?.0);
+    }
+    if let Some(node) = mapping.get("ejected") {
+        pattern.ejected = Some(findings.read(node, "ejected", str::parse)?);
     }
     if let Some(node) = mapping.get("when") {
         let when = findings.mapping(node, &WHEN)?;

@@ -20,7 +20,7 @@ use super::mesh::{Mesh, convergence};
 use super::outcome::{RunError, RunOutcome};
 use super::stage::Stage;
 use super::timeline::{self, Timeline};
-use super::witness::{Driven, witness};
+use super::witness::{Driven, ejections, witness};
 use crate::engine::{Engine, LinkConfig, Tank, TankConfig, TankHandle};
 use crate::fault::{FaultOutcome, Link, LinkBook};
 use crate::observe::{Observation, ObservationLog, Selector};
@@ -239,6 +239,7 @@ fn outcome(
     let Stage { tank, cast, mesh, .. } = stage;
     let book = mesh.take_book(cast);
     let mut entries = witness(cast, &book.records, driven);
+    entries.extend(ejections(cast, &book.ejections));
     entries.extend(mesh.take_exchanges(cast));
     entries.extend(seen);
     let packets = tank.packets_hash();

@@ -83,9 +83,11 @@ fn clusters(out: &mut String, (node, at): (&str, Instant), snapshot: &Snapshot, 
     out.push_str(" clusters\n");
     for (name, cluster) in &snapshot.clusters {
         let ejected = ejected::out(words.book, node, name, at);
-        let out_now = if ejected.is_empty() { String::new() } else { format!(", {} ejected", ejected.len()) };
-        let (choice, place) = (words::choice(snapshot, cluster), words.place(cluster.provenance.as_ref()));
-        let line = format!("   {name}  {choice}{out_now}  {place}");
+        let choice = match words::assignment(snapshot, cluster).filter(|_| !ejected.is_empty()) {
+            Some(own) => words::healthy(&own.without(|address| ejected.contains_key(&address)), ejected.len()),
+            None => words::choice(snapshot, cluster),
+        };
+        let line = format!("   {name}  {choice}  {}", words.place(cluster.provenance.as_ref()));
         out.push_str(line.trim_end());
         out.push('\n');
         for endpoint in words::assignment(snapshot, cluster).map(|own| own.endpoints()).unwrap_or_default() {

@@ -89,8 +89,14 @@ pub fn choice(snapshot: &Snapshot, cluster: &Cluster) -> String {
             format!("by DNS: {}", names.join(", "))
         }
         (_, None) => "no endpoints".to_owned(),
-        (_, Some(own)) => format!("{} of {} endpoints healthy", own.healthy().len(), own.endpoints().len()),
+        (_, Some(own)) => healthy(own, 0),
     }
+}
+
+/// How many endpoints are healthy, and how many are not because they were ejected.
+pub fn healthy(assignment: &Assignment, ejected: usize) -> String {
+    let ejected = if ejected == 0 { String::new() } else { format!(", {ejected} ejected") };
+    format!("{} of {} endpoints healthy{ejected}", assignment.healthy().len(), assignment.endpoints().len())
 }
 
 /// A balancer as Istio names it.

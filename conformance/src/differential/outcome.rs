@@ -41,6 +41,14 @@ impl Line {
         (fields.len() == FIELDS.len()).then_some(Self(fields))
     }
 
+    /// Leaves open which endpoint it was, where it was one.
+    pub fn forget_host(&mut self) {
+        let at = FIELDS.iter().position(|field| *field == "host");
+        if let Some(host) = at.and_then(|at| self.0.get_mut(at)).filter(|host| *host != "-") {
+            "any".clone_into(host);
+        }
+    }
+
     /// What our record says of the same.
     pub fn of(record: &Record) -> Self {
         let or = |text: Option<&str>| or_none(text.unwrap_or_default()).to_owned();

@@ -37,6 +37,8 @@ pub enum Step {
     Upstream(usize, &'static str),
     /// Waits until this many access log lines are there.
     Logged(usize),
+    /// Waits so long.
+    Wait(Duration),
     /// Says that nothing more will be sent.
     HalfClose,
     /// Leaves, with a FIN or, where [`Row::resets`], with a RST. The last step.
@@ -92,6 +94,8 @@ pub struct Row {
     pub logs: usize,
     /// Whether the lines of the log come in any order, for the order is the balancer's or the scheduler's.
     pub unordered: bool,
+    /// Whether the endpoint is the balancer's choice, and not compared.
+    pub any_host: bool,
 }
 
 /// Answer of an upstream that has nothing to say.
@@ -111,6 +115,7 @@ impl Row {
             resets: false,
             logs: 1,
             unordered: false,
+            any_host: false,
         }
     }
 

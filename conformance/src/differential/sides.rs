@@ -137,6 +137,9 @@ impl Side {
         let _late = platform.clock.timeout(PATIENCE / 10, all).await;
         let mut lines = self.lines().split_off(before);
         let mut seen = upstream.seen();
+        if row.any_host {
+            lines.iter_mut().for_each(Line::forget_host);
+        }
         if row.unordered {
             lines.sort();
             seen.sort();

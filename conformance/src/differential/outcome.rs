@@ -41,11 +41,16 @@ impl Line {
         (fields.len() == FIELDS.len()).then_some(Self(fields))
     }
 
-    /// Leaves open which endpoint it was, where it was one.
-    pub fn forget_host(&mut self) {
-        let at = FIELDS.iter().position(|field| *field == "host");
-        if let Some(host) = at.and_then(|at| self.0.get_mut(at)).filter(|host| *host != "-") {
-            "any".clone_into(host);
+    /// Names endpoints by the order in which they come: `1`, `2`.
+    pub fn number_hosts(lines: &mut [Self]) {
+        let mut known: Vec<String> = Vec::new();
+        let Some(at) = FIELDS.iter().position(|field| *field == "host") else { return };
+        for host in lines.iter_mut().filter_map(|line| line.0.get_mut(at)).filter(|host| *host != "-") {
+            let number = known.iter().position(|own| own == host).unwrap_or_else(|| {
+                known.push(host.clone());
+                known.len() - 1
+            });
+            *host = (number + 1).to_string();
         }
     }
 

@@ -94,7 +94,7 @@ pub struct Row {
     pub logs: usize,
     /// Whether the lines of the log come in any order, for the order is the balancer's or the scheduler's.
     pub unordered: bool,
-    /// Whether the endpoint is the balancer's choice, and not compared.
+    /// Whether which endpoint comes first is the balancer's choice: they are told apart by their order.
     pub any_host: bool,
 }
 

@@ -138,7 +138,7 @@ impl Side {
         let mut lines = self.lines().split_off(before);
         let mut seen = upstream.seen();
         if row.any_host {
-            lines.iter_mut().for_each(Line::forget_host);
+            Line::number_hosts(&mut lines);
         }
         if row.unordered {
             lines.sort();

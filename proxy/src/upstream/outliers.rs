@@ -2,6 +2,7 @@
 //! sweeps. What is decided is decided in [`crate::cluster::outlier`] and [`crate::cluster::health`].
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ struct Inner {
     platform: Platform,
     reporter: Reporter,
     cluster: Arc<str>,
+    /// Whether detection is configured: most clusters have none, and their requests ask nothing more.
+    is_on: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -40,7 +43,8 @@ struct State {
     version: u64,
     detection: Option<Detection>,
     merge_window: Duration,
-    endpoints: Arc<Assignment>,
+    /// `None` until the first are known.
+    endpoints: Option<Arc<Assignment>>,
     book: Book,
     told: Told,
     /// What the balancer picks from while the key holds: the endpoints known, and what it was told.
@@ -64,13 +68,13 @@ impl Outliers {
             version: 0,
             detection: None,
             merge_window: Duration::ZERO,
-            endpoints: Arc::default(),
+            endpoints: None,
             book: Book::default(),
             told: Told::default(),
             view: None,
             random: platform.entropy.stream_named(&format!("outlier/{cluster}")),
         });
-        Self(Arc::new(Inner { platform, reporter, cluster, state }))
+        Self(Arc::new(Inner { platform, reporter, cluster, is_on: AtomicBool::new(false), state }))
     }
 
     /// The cluster is configured like this, and has these endpoints, as of configuration `version`.
@@ -78,8 +82,11 @@ impl Outliers {
     /// Detection that is configured differently from before begins with an empty book, for Envoy then makes
     /// the cluster anew.
     pub(crate) fn configure(&self, version: u64, cluster: &Cluster, endpoints: &Arc<Assignment>) {
+        if !self.is_on() && cluster.outlier_detection.is_none() {
+            return;
+        }
         let mut state = self.state();
-        let known = Arc::ptr_eq(&state.endpoints, endpoints)
+        let known = state.endpoints.as_ref().is_some_and(|known| Arc::ptr_eq(known, endpoints))
             && state.detection.as_ref().map(|known| &known.config) == cluster.outlier_detection.as_ref();
         if version < state.version || (known && state.merge_window == cluster.update_merge_window) {
             return;
@@ -89,6 +96,7 @@ impl Outliers {
         state.version = version;
         state.merge_window = cluster.update_merge_window;
         state.configure_detection(cluster.outlier_detection.as_ref(), now);
+        self.0.is_on.store(state.detection.is_some(), Ordering::Relaxed);
         if state.detection.is_some() {
             state.set_endpoints(endpoints, now);
         }
@@ -96,6 +104,9 @@ impl Outliers {
 
     /// `endpoints` as the balancer knows them: those it takes for ejected are not healthy.
     pub(crate) fn known_to_balancer(&self, endpoints: &Arc<Assignment>) -> Arc<Assignment> {
+        if !self.is_on() {
+            return endpoints.clone();
+        }
         let mut state = self.state();
         state.settle(self.now());
         let (ejected, generation) = state.told.ejected();
@@ -115,6 +126,9 @@ impl Outliers {
 
     /// An attempt at `endpoint` went like this.
     pub(crate) fn note(&self, endpoint: SocketAddr, outcome: Outcome) {
+        if !self.is_on() {
+            return;
+        }
         let mut state = self.state();
         let Some(config) = state.detection.as_ref().map(|detection| detection.config.clone()) else { return };
         let now = self.now();
@@ -132,10 +146,9 @@ impl Outliers {
         let mut state = self.state();
         let Some(config) = state.detection.as_ref().map(|detection| detection.config.clone()) else { return };
         let now = self.now();
-        let mut changes = Vec::new();
         state.settle(now);
         let State { book, random, .. } = &mut *state;
-        changes.extend(book.sweep(&config, now, random));
+        let changes = book.sweep(&config, now, random);
         state.health_changed(&changes, now);
         drop(state);
         self.report(changes, now);
@@ -181,6 +194,10 @@ impl Outliers {
         }
     }
 
+    fn is_on(&self) -> bool {
+        self.0.is_on.load(Ordering::Relaxed)
+    }
+
     fn now(&self) -> Instant {
         self.0.platform.clock.now()
     }
@@ -200,14 +217,14 @@ impl State {
         if self.detection.as_ref().map(|known| &known.config) == wanted {
             return;
         }
-        (self.book, self.told, self.view, self.endpoints) = (Book::default(), Told::default(), None, Arc::default());
+        (self.book, self.told, self.view, self.endpoints) = (Book::default(), Told::default(), None, None);
         self.detection = wanted.map(|config| Detection { config: config.clone(), since: now, sweeping: None });
     }
 
     fn set_endpoints(&mut self, endpoints: &Arc<Assignment>, now: Instant) {
-        let first = self.endpoints.endpoints().is_empty();
+        let first = self.endpoints.is_none();
         let changed = self.book.set_endpoints(endpoints.endpoints().iter().map(|endpoint| endpoint.address));
-        self.endpoints = endpoints.clone();
+        self.endpoints = Some(endpoints.clone());
         match changed {
             // The first endpoints of a cluster come with the cluster, and open no window.
             true if first => {}

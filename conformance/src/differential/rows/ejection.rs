@@ -26,9 +26,9 @@ fn more(row: Row, cluster: &str, count: usize, headers: &str) -> Row {
     (0..count).fold(row, |row, _| ask(row).step(Step::Wait(TOLD)))
 }
 
-/// Where the balancer chooses between two: how often each was tried is not compared.
+/// Where the balancer takes two in turn, whichever comes first.
 fn balanced(row: Row) -> Row {
-    Row { unordered: true, any_host: true, ..row }
+    Row { any_host: true, ..row }
 }
 
 /// The rows.
@@ -60,6 +60,7 @@ fn counted() -> Vec<Row> {
 }
 
 fn shares() -> Vec<Row> {
+    let wait = Step::Wait(Duration::from_millis(1300));
     let both = |name, cluster, count| balanced(requests(name, cluster, count, [failing(500)]));
     vec![
         both("10 % of two is none", "od-few", 14),
@@ -71,6 +72,8 @@ fn shares() -> Vec<Row> {
         both("both", "od-both", 8),
         both("both, told together a second later", "od-both-merged", 12),
         both("both, and panic", "od-both-panic", 12),
+        both("both, and panic after an odd number of requests", "od-both-panic-odd", 12).acts([good(), failing(500)]),
+        more(both("both, and the second is told of", "od-both-told", 8).step(wait), "od-both-told", 2, "").logs(10),
     ]
 }
 

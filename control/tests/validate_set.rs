@@ -266,5 +266,5 @@ fn outlier_detection_that_is_refused_or_does_nothing() {
     whole(&detection("interval: 0s, baseEjectionTime: 0s"), &["error[MS0230]", "error[MS0230]"]);
     whole(&detection("maxEjectionPercent: 101"), &["error[MS0101]"]);
     whole(&detection("consecutiveErrors: 3"), &["warning[MS0231]"]);
-    old(&detection("consecutiveErrors: 3"), &[]);
+    assert_found(Dialect::V1_0, Extent::Whole, &detection("consecutiveErrors: 3"), &[]);
 }

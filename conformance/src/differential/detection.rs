@@ -79,7 +79,23 @@ pub fn clusters(places: Places) -> Vec<cds::Cluster> {
         cluster
     };
     let always = |cluster| change(few(cluster), |own| own.always_eject_one_host = switch(true));
+    let judged_by_rates = |cluster| {
+        change(cluster, |own| {
+            own.interval = ms(300);
+            (own.success_rate_minimum_hosts, own.success_rate_request_volume) = (number(2), number(1));
+            (own.failure_percentage_minimum_hosts, own.failure_percentage_request_volume) = (number(2), number(1));
+            own.success_rate_stdev_factor = number(500);
+        })
+    };
+    let by_percentage = |cluster| {
+        change(judged_by_rates(cluster), |own| {
+            own.enforcing_success_rate = number(0);
+            own.enforcing_failure_percentage = number(100);
+        })
+    };
     vec![
+        judged_by_rates(two("od-rate", Counts::Nothing)),
+        by_percentage(two("od-percentage", Counts::Nothing)),
         one("od-5xx", Counts::Any5xx(COUNT)),
         one("od-5xx-anew", Counts::Any5xx(COUNT)),
         one("od-gateway", Counts::Gateway(COUNT)),
@@ -121,6 +137,8 @@ pub fn clusters(places: Places) -> Vec<cds::Cluster> {
 /// A route for each of them.
 pub fn actions() -> Vec<(&'static str, rds::RouteAction)> {
     let plain = [
+        "od-rate",
+        "od-percentage",
         "od-5xx",
         "od-5xx-anew",
         "od-gateway",

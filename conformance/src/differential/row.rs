@@ -96,6 +96,8 @@ pub struct Row {
     pub unordered: bool,
     /// Whether which endpoint comes first is the balancer's choice: they are told apart by their order.
     pub any_host: bool,
+    /// How many of the last lines of the log are compared, where those before depend on real time.
+    pub last: Option<usize>,
 }
 
 /// Answer of an upstream that has nothing to say.
@@ -116,6 +118,7 @@ impl Row {
             logs: 1,
             unordered: false,
             any_host: false,
+            last: None,
         }
     }
 

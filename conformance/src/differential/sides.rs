@@ -140,6 +140,9 @@ impl Side {
         if row.any_host {
             Line::number_hosts(&mut lines);
         }
+        if let Some(last) = row.last {
+            lines.drain(..lines.len().saturating_sub(last));
+        }
         if row.unordered {
             lines.sort();
             seen.sort();

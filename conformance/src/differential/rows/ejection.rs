@@ -33,7 +33,7 @@ fn balanced(row: Row) -> Row {
 
 /// The rows.
 pub fn rows() -> Vec<Row> {
-    [counted(), shares(), ended(), origins()].concat()
+    [counted(), shares(), rates(), ended(), origins()].concat()
 }
 
 fn counted() -> Vec<Row> {
@@ -75,6 +75,15 @@ fn shares() -> Vec<Row> {
         both("both, and panic after an odd number of requests", "od-both-panic-odd", 12).acts([good(), failing(500)]),
         more(both("both, and the second is told of", "od-both-told", 8).step(wait), "od-both-told", 2, "").logs(10),
     ]
+}
+
+/// Two endpoints in turn, of which one always fails, for more than two intervals; then only the other is asked.
+fn rates() -> Vec<Row> {
+    let turns = |name, cluster| {
+        let acts = (0..60).map(|n| if n % 2 == 0 { failing(500) } else { good() });
+        Row { last: Some(6), ..balanced(requests(name, cluster, 60, acts)) }
+    };
+    vec![turns("success rate", "od-rate"), turns("failure percentage", "od-percentage")]
 }
 
 fn ended() -> Vec<Row> {

@@ -1,3 +1,6 @@
+//! Books of endpoints: who is ejected, for what, for how long, and how many at once.
+
+use proptest::prelude::*;
 use wavetank_platform::Entropy;
 
 use super::*;
@@ -249,6 +252,21 @@ fn a_success_rate_far_below_the_others_ejects_at_the_sweep() {
 }
 
 #[test]
+fn success_rates_of_connections_are_compared_apart_where_they_are_split() {
+    let mut bench = Bench::new(5, OutlierDetection { split_external_local_origin_errors: true, ..gateway() });
+    bench.config.consecutive_local_origin_failure = OFF;
+    for n in 1..=5 {
+        for _ in 0..50 {
+            bench.note(n, if n == 1 { Outcome::Failed } else { Outcome::Connected }, 1);
+            bench.note(n, Outcome::Connected, 1);
+        }
+    }
+    let changes = bench.sweep(10_000);
+    assert_eq!(kinds(&changes), [(EjectionKind::SuccessRateLocalOrigin, true)]);
+    assert_eq!(bench.out(), [host(1)]);
+}
+
+#[test]
 fn enforcement_is_drawn_where_it_is_a_share() {
     let enforced = |percent| {
         let mut bench = Bench::new(1, gateway());
@@ -265,4 +283,79 @@ fn enforcement_is_drawn_where_it_is_a_share() {
     assert_eq!([enforced(0), enforced(100)], [0, 1000]);
     // Seed 1, 1000 draws at 30 %: outside of this with less than 1e-6.
     assert!((230..=370).contains(&enforced(30)));
+}
+
+/// One thing that happens to a cluster.
+#[derive(Debug, Clone)]
+enum Happens {
+    Noted(u8, Outcome),
+    Swept(u64),
+    Endpoints(Vec<u8>),
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    let outcome = prop_oneof![
+        prop::sample::select(vec![200, 404, 500, 502, 503, 504]).prop_map(Outcome::Response),
+        prop::sample::select(vec![Outcome::Connected, Outcome::ConnectedForGood, Outcome::Failed, Outcome::TimedOut]),
+    ];
+    prop_oneof![
+        20 => (1..=6u8, outcome).prop_map(|(n, outcome)| Happens::Noted(n, outcome)),
+        3 => (1..20_000u64).prop_map(Happens::Swept),
+        1 => prop::collection::vec(1..=6u8, 0..6).prop_map(Happens::Endpoints),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: each ejection leaves no more out than may be, of endpoints that are there, and each
+    /// change is one.
+    #[test]
+    fn no_ejection_takes_more_out_than_may_be(
+        all in prop::collection::vec(happens(), 0..300),
+        percent in 0..=100u32,
+        always in any::<bool>(),
+        split in any::<bool>(),
+    ) {
+        let config = OutlierDetection {
+            max_ejection_percent: percent,
+            always_eject_one_host: always,
+            split_external_local_origin_errors: split,
+            consecutive_5xx: ENFORCED(2),
+            consecutive_local_origin_failure: ENFORCED(2),
+            success_rate: crate::snapshot::outlier::SuccessRate {
+                minimum_hosts: 2,
+                request_volume: 1,
+                stdev_factor: 500,
+                ..OutlierDetection::default().success_rate
+            },
+            ..gateway()
+        };
+        let mut bench = Bench::new(6, config);
+        for own in all {
+            let mut out: BTreeSet<SocketAddr> = bench.book.ejected();
+            let changes = match own {
+                Happens::Noted(n, outcome) => bench.note(n, outcome, 1),
+                Happens::Swept(after) => bench.sweep(after),
+                Happens::Endpoints(hosts) => {
+                    bench.book.set_endpoints(hosts.into_iter().map(host));
+                    continue;
+                }
+            };
+            let hosts = bench.book.hosts.len();
+            for change in changes {
+                match change.action {
+                    EjectionAction::Uneject => prop_assert!(out.remove(&change.endpoint)),
+                    EjectionAction::Eject { enforced, .. } => {
+                        prop_assert!(bench.book.hosts.contains_key(&change.endpoint));
+                        prop_assert!(!out.contains(&change.endpoint));
+                        let within = (out.len() + 1) * 100 <= percent as usize * hosts;
+                        prop_assert!(within || (always && out.is_empty()));
+                        if enforced {
+                            out.insert(change.endpoint);
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(out, bench.book.ejected());
+        }
+    }
 }

@@ -3,17 +3,22 @@
 use std::sync::{Mutex, PoisonError};
 
 use wavetank_platform::Platform;
+use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Record, Recorder};
 
 use crate::live;
 
-/// Keeps every record in memory.
+/// Keeps every record and every ejection in memory.
 #[derive(Debug, Default)]
-pub struct Records(Mutex<Vec<Record>>);
+pub struct Records(Mutex<Vec<Record>>, Mutex<Vec<Ejection>>);
 
 impl Recorder for Records {
     fn record(&self, record: Record) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    fn ejection(&self, ejection: Ejection) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).push(ejection);
     }
 }
 
@@ -33,6 +38,11 @@ impl Records {
     /// All of them.
     pub fn all(&self) -> Vec<Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All ejections.
+    pub fn ejections(&self) -> Vec<Ejection> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many there are.

@@ -70,6 +70,7 @@ async fn places(platform: &Platform, pki: &Pki, upstream: &Upstream) -> Places {
     };
     Places {
         up: serve(Greeting::Serve).await,
+        second: serve(Greeting::Serve).await,
         closing: serve(Greeting::Close).await,
         silent: serve(Greeting::Silence).await,
         gone: nobody(),

@@ -263,6 +263,27 @@ impl Dialect {
         self.pick(false, true)
     }
 
+    /// Whether the one count of `outlierDetection.consecutiveErrors` is looked at: for 502, 503 and 504, and then
+    /// no other 5xx counts.
+    pub const fn counts_consecutive_errors(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether endpoints are ejected for a success rate far below that of the others, as Envoy does unasked.
+    pub const fn ejects_by_success_rate(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// Whether one endpoint may be ejected whatever share of all it is.
+    pub const fn always_ejects_one(self) -> bool {
+        self.pick(true, false)
+    }
+
+    /// How long an ejection lasts at most; `None`: Envoy's own, 300 s or the base. 1.0's knew no bound.
+    pub const fn ejection_time_max(self) -> Option<Duration> {
+        self.pick(Some(Duration::from_secs(365 * 24 * 3600)), None)
+    }
+
     /// Healthy share below which a cluster with outlier detection ignores health, in percent; `None`:
     /// Envoy's own, 50.
     pub const fn outlier_panic_percent(self) -> Option<f64> {

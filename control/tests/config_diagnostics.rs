@@ -134,7 +134,7 @@ spec:
     loadBalancer: {simple: FASTEST}
     tls: {mode: SIMPLE, sni: a}
     connectionPool: {tcp: {maxConnections: -1, connectTimeout: 0s}}
-    outlierDetection: {consecutive5xxErrors: 3}
+    proxyProtocol: {version: V2}
   subsets: {name: v1}
 ---
 apiVersion: networking.istio.io/v1

@@ -252,3 +252,19 @@ fn settings_that_istio_refuses() {
     whole(&exported("[., default]"), &["MS0221"]);
     whole(&exported("[., other]"), &[]);
 }
+
+/// Istio's webhook: times of at least 1 ms, and failures of connections only where they are told from answers.
+#[test]
+fn outlier_detection_that_is_refused_or_does_nothing() {
+    let detection =
+        |text: &str| rule("a", &format!("host: service-go, trafficPolicy: {{outlierDetection: {{{text}}}}}"));
+    whole(&detection("consecutive5xxErrors: 3, interval: 1ms, baseEjectionTime: 3m"), &[]);
+    whole(&detection("splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 3"), &[]);
+    whole(&detection("consecutiveLocalOriginFailures: 0"), &[]);
+    whole(&detection("consecutiveErrors: 0"), &[]);
+    whole(&detection("consecutiveLocalOriginFailures: 3"), &["error[MS0230]"]);
+    whole(&detection("interval: 0s, baseEjectionTime: 0s"), &["error[MS0230]", "error[MS0230]"]);
+    whole(&detection("maxEjectionPercent: 101"), &["error[MS0101]"]);
+    whole(&detection("consecutiveErrors: 3"), &["warning[MS0231]"]);
+    assert_found(Dialect::V1_0, Extent::Whole, &detection("consecutiveErrors: 3"), &[]);
+}

@@ -1,12 +1,15 @@
-//! Records as lines of JSON.
+//! Records and ejections as lines of JSON; an ejection's has it in the field `ejection`.
 
 use std::fmt;
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
+
+use crate::ejection::Ejection;
 use crate::record::{Record, Recorder};
 
-/// Writes each record as one line. A line that cannot be written is lost, and told once.
+/// Writes each record and each ejection as one line. A line that cannot be written is lost, and told once.
 pub struct JsonLines<W>(Mutex<Out<W>>);
 
 struct Out<W> {
@@ -22,18 +25,34 @@ impl<W: Write + Send> JsonLines<W> {
 }
 
 impl<W: Write> Out<W> {
-    fn write(&mut self, record: &Record) -> std::io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
+    fn write(&mut self, value: &impl Serialize) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
         self.writer.write_all(&line)?;
         self.writer.flush()
     }
 }
 
+/// The line of an ejection.
+#[derive(Serialize)]
+struct EjectionLine {
+    ejection: Ejection,
+}
+
 impl<W: Write + Send> Recorder for JsonLines<W> {
     fn record(&self, record: Record) {
+        self.line(&record);
+    }
+
+    fn ejection(&self, ejection: Ejection) {
+        self.line(&EjectionLine { ejection });
+    }
+}
+
+impl<W: Write + Send> JsonLines<W> {
+    fn line(&self, value: &impl Serialize) {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = out.write(&record)
+        if let Err(error) = out.write(value)
             && !std::mem::replace(&mut out.failed, true)
         {
             tracing::error!(%error, "records cannot be written");

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod cluster;
 mod drain;
+pub mod ejection;
 pub mod filter_chain;
 pub mod http;
 pub mod identity;

@@ -19,6 +19,7 @@ use crate::shared::{Random, Shared};
 use crate::tls::Tls;
 use crate::upstream::clusters::Clusters;
 use crate::upstream::connect::Connector;
+use crate::upstream::outliers::Reporter;
 use crate::xds::{self, Store};
 
 /// Time that connections get to leave when their listener changes; Istio's default.
@@ -68,14 +69,16 @@ impl Proxy {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let connector = Arc::new(Connector { platform: platform.clone(), tls: tls.clone() });
+        let node: Arc<str> = node.into();
+        let reporter = Reporter { node: node.clone(), recorder: recorder.clone() };
         let shared = Arc::new(Shared {
             random: Random::new(&platform),
             platform: platform.clone(),
-            node: node.into(),
+            node,
             store,
             tls,
             recorder,
-            clusters: Clusters::new(connector),
+            clusters: Clusters::new(connector, reporter),
         });
         let connections = Arc::new(Connections::new(limits.connections_max));
         let (addresses, listening) = watch::channel(None);

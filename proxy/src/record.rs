@@ -14,10 +14,15 @@ use std::time::Duration;
 use serde::Serialize;
 use wavetank_platform::Instant;
 
+use crate::ejection::Ejection;
+
 /// Receives records. Implementations must not block.
 pub trait Recorder: Send + Sync {
     /// Takes one complete record.
     fn record(&self, record: Record);
+
+    /// Takes what outlier detection did.
+    fn ejection(&self, ejection: Ejection);
 }
 
 /// Where a rule was written; from xDS metadata `filter_metadata["wavetank"]` (`file`, `line`, `column`).
@@ -257,6 +262,6 @@ impl Record {
 }
 
 /// A moment as whole nanoseconds since the host's start.
-fn as_nanos<S: serde::Serializer>(moment: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_nanos<S: serde::Serializer>(moment: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(moment.since_start().as_nanos()).unwrap_or(u64::MAX))
 }

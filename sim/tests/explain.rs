@@ -41,6 +41,30 @@ fn a_request_that_no_route_takes_says_why_each_lost() {
 }
 
 #[test]
+fn what_was_ejected_is_told() {
+    let scenario = scenario("ch08-resilience/breaker.yaml");
+    let ran = tank::run(&scenario, 1).expect("a run");
+    let words = Words { scenario: &scenario, book: &ran.book, start: ran.log.start() };
+    let (node, party) = ran
+        .book
+        .histories
+        .keys()
+        .find_map(|node| {
+            let ip = node.split('~').nth(1)?.parse().ok()?;
+            Some((node, ran.book.parties.get(&ip).filter(|party| party.to_string() == "service-node@v1#0")?))
+        })
+        .expect("the caller's proxy");
+    let known = |seconds| {
+        let at = ran.log.start() + Duration::from_secs(seconds);
+        let whole = proxy::proxy(node, party, at, &ran.log, &words);
+        let lines: Vec<&str> = whole.lines().skip_while(|line| !line.contains("outbound|80||service-go.")).collect();
+        lines[..3].join("\n")
+    };
+    // Before the fault, while v2 is out, and when it is back.
+    insta::assert_snapshot!("ejected_endpoints", [known(9), known(15), known(60)].join("\n"));
+}
+
+#[test]
 fn what_a_proxy_knew_is_listed() {
     let scenario = scenario("ch07-traffic/decision-table-without-app.yaml");
     let ran = tank::run(&scenario, 1).expect("a run");

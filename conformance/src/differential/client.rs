@@ -108,6 +108,7 @@ async fn raw<S: Io>(row: &Row, mut stream: S, sight: &Sight<'_>) -> String {
                     wire.notes.push_str("<not logged>");
                 }
             }
+            Step::Wait(time) => tokio::time::sleep(*time).await,
             Step::HalfClose => {
                 let _gone = wire.stream.shutdown().await;
             }

@@ -3,6 +3,7 @@
 //! Files, in the order of a run:
 //! - [`shapes`]: listeners, routes and clusters as xDS messages
 //! - [`routes`]: route configurations
+//! - [`detection`]: clusters with outlier detection
 //! - [`world`]: the configuration that both serve
 //! - [`pki`]: certificates of the mesh, of a stranger, and one that has expired
 //! - [`upstream`]: the recording server behind both, which does as a row says
@@ -14,6 +15,7 @@
 //! - [`ledger`]: differences that are known, each with a reason
 
 pub mod client;
+pub mod detection;
 pub mod ledger;
 pub mod outcome;
 pub mod pki;

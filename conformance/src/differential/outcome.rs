@@ -41,6 +41,19 @@ impl Line {
         (fields.len() == FIELDS.len()).then_some(Self(fields))
     }
 
+    /// Names endpoints by the order in which they come: `1`, `2`.
+    pub fn number_hosts(lines: &mut [Self]) {
+        let mut known: Vec<String> = Vec::new();
+        let Some(at) = FIELDS.iter().position(|field| *field == "host") else { return };
+        for host in lines.iter_mut().filter_map(|line| line.0.get_mut(at)).filter(|host| *host != "-") {
+            let number = known.iter().position(|own| own == host).unwrap_or_else(|| {
+                known.push(host.clone());
+                known.len() - 1
+            });
+            *host = (number + 1).to_string();
+        }
+    }
+
     /// What our record says of the same.
     pub fn of(record: &Record) -> Self {
         let or = |text: Option<&str>| or_none(text.unwrap_or_default()).to_owned();

@@ -75,6 +75,7 @@ fn actions() -> Vec<(&'static str, rds::RouteAction)> {
         ),
     ]);
     all.extend(retries());
+    all.extend(super::detection::actions());
     all
 }
 

@@ -37,6 +37,8 @@ pub enum Step {
     Upstream(usize, &'static str),
     /// Waits until this many access log lines are there.
     Logged(usize),
+    /// Waits so long.
+    Wait(Duration),
     /// Says that nothing more will be sent.
     HalfClose,
     /// Leaves, with a FIN or, where [`Row::resets`], with a RST. The last step.
@@ -92,6 +94,10 @@ pub struct Row {
     pub logs: usize,
     /// Whether the lines of the log come in any order, for the order is the balancer's or the scheduler's.
     pub unordered: bool,
+    /// Whether which endpoint comes first is the balancer's choice: they are told apart by their order.
+    pub any_host: bool,
+    /// How many of the last lines of the log are compared, where those before depend on real time.
+    pub last: Option<usize>,
 }
 
 /// Answer of an upstream that has nothing to say.
@@ -111,6 +117,8 @@ impl Row {
             resets: false,
             logs: 1,
             unordered: false,
+            any_host: false,
+            last: None,
         }
     }
 

@@ -137,6 +137,12 @@ impl Side {
         let _late = platform.clock.timeout(PATIENCE / 10, all).await;
         let mut lines = self.lines().split_off(before);
         let mut seen = upstream.seen();
+        if row.any_host {
+            Line::number_hosts(&mut lines);
+        }
+        if let Some(last) = row.last {
+            lines.drain(..lines.len().saturating_sub(last));
+        }
         if row.unordered {
             lines.sort();
             seen.sort();

@@ -13,12 +13,12 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 use envoy_types::pb::envoy::r#type::v3::Percent;
 use hcm::http_connection_manager as of;
 
-use super::pki;
 use super::routes::{main_hosts, mutating, one};
 use super::shapes::{
     Limits, behind_tls, cluster, http_chain, inspecting, limited, listener, manager, ms, router, speaking_tls, switch,
     tcp_chain, to, with_routes,
 };
+use super::{detection, pki};
 use crate::foreign::shapes::number;
 
 /// Where the servers behind the clusters are.
@@ -26,6 +26,8 @@ use crate::foreign::shapes::number;
 pub struct Places {
     /// Plaintext.
     pub up: SocketAddr,
+    /// The same at another address.
+    pub second: SocketAddr,
     /// Closes each connection.
     pub closing: SocketAddr,
     /// Says nothing.
@@ -72,7 +74,7 @@ fn clusters(places: Places) -> Vec<cds::Cluster> {
     };
     let secure = |name: &str, addr, certificate, roots, san| speaking_tls(at(name, addr), certificate, roots, san);
     let short = |cluster: cds::Cluster| cds::Cluster { connect_timeout: ms(200), ..cluster };
-    vec![
+    let mut all = vec![
         up("up"),
         gone("gone"),
         at("closing", places.closing),
@@ -96,7 +98,9 @@ fn clusters(places: Places) -> Vec<cds::Cluster> {
         secure("u-otherca", places.tls_mutual_stranger, Some("client"), "mesh", None),
         short(secure("u-toplain", places.silent, None, "mesh", None)),
         at("u-plaintotls", places.tls),
-    ]
+    ];
+    all.extend(detection::clusters(places));
+    all
 }
 
 fn listeners() -> Vec<lds::Listener> {
@@ -225,6 +229,7 @@ fn tcp() -> Vec<lds::Listener> {
         to("tcpcb", "connections0"),
         to("tcptls", "u-mtls"),
         to("tcpbadtls", "u-san"),
+        to("od-tcp", "od-tcp"),
     ]
 }
 

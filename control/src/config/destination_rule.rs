@@ -10,7 +10,9 @@ use super::codes;
 use super::decode::{Decoder, Fields};
 use super::kind;
 use super::table::{Row, Table};
-use super::traffic_policy::{ConnectionPool, LoadBalancer, PolicyComponents, PortPolicy, TlsMode, TrafficPolicy};
+use super::traffic_policy::{
+    ConnectionPool, LoadBalancer, OutlierDetection, PolicyComponents, PortPolicy, TlsMode, TrafficPolicy,
+};
 use super::values;
 use super::yaml::Node;
 
@@ -77,7 +79,7 @@ static SUBSET: Table = Table {
 const LOAD_BALANCER_ROW: Row = Row::nested("loadBalancer", &LOAD_BALANCER, "`lb_policy`");
 const CONNECTION_POOL_ROW: Row = Row::nested("connectionPool", &CONNECTION_POOL, "`circuit_breakers`, timeouts");
 const TLS_ROW: Row = Row::nested("tls", &TLS, "`transport_socket`");
-const OUTLIER_DETECTION_ROW: Row = Row::not_yet("outlierDetection");
+const OUTLIER_DETECTION_ROW: Row = Row::nested("outlierDetection", &OUTLIER_DETECTION, "`outlier_detection`");
 
 static TRAFFIC_POLICY: Table = Table {
     name: "TrafficPolicy",
@@ -152,6 +154,25 @@ static POOL_HTTP: Table = Table {
         Row::not_yet("idleTimeout").v1(),
         Row::not_yet("maxConcurrentStreams").v1(),
         Row::not_yet("useClientProtocol").v1(),
+    ],
+};
+
+static OUTLIER_DETECTION: Table = Table {
+    name: "OutlierDetection",
+    rows: &[
+        Row::read(
+            "consecutiveErrors",
+            "1.0: `consecutive_gateway_failure`, and other 5xx do not count; v1: no effect; 0 is unset",
+        ),
+        Row::read("interval", "`interval`"),
+        Row::read("baseEjectionTime", "`base_ejection_time`"),
+        Row::read("maxEjectionPercent", "`max_ejection_percent`; 0 is unset"),
+        Row::read("consecutive5xxErrors", "`consecutive_5xx`; 0 is off").v1(),
+        Row::read("consecutiveGatewayErrors", "`consecutive_gateway_failure`; 0 is off").v1(),
+        Row::read("splitExternalLocalOriginErrors", "`split_external_local_origin_errors`").v1(),
+        Row::read("consecutiveLocalOriginFailures", "`consecutive_local_origin_failure`; 0 is unset").v1(),
+        Row::read("minHealthPercent", "`healthy_panic_threshold`").v1(),
+        Row::not_yet("outlierDetectionHttpErrorCodes").v1(),
     ],
 };
 
@@ -233,6 +254,7 @@ fn components(fields: &Fields<'_>, decoder: &mut Decoder) -> PolicyComponents {
         load_balancer: fields.optional("loadBalancer", decoder, load_balancer),
         connection_pool: fields.optional("connectionPool", decoder, connection_pool),
         tls: fields.optional("tls", decoder, tls),
+        outlier_detection: fields.optional("outlierDetection", decoder, outlier_detection),
     }
 }
 
@@ -268,6 +290,28 @@ fn connection_pool(node: &Node, decoder: &mut Decoder) -> Option<ConnectionPool>
         Some(())
     });
     Some(pool)
+}
+
+fn outlier_detection(node: &Node, decoder: &mut Decoder) -> Option<OutlierDetection> {
+    let fields = Fields::open(node, &OUTLIER_DETECTION, decoder)?;
+    let positive = |field, decoder: &mut Decoder| {
+        fields.optional(field, decoder, values::spanned_count).filter(|count| count.value > 0)
+    };
+    Some(OutlierDetection {
+        consecutive_errors: positive("consecutiveErrors", decoder),
+        interval: fields.optional("interval", decoder, values::spanned_duration),
+        base_ejection_time: fields.optional("baseEjectionTime", decoder, values::spanned_duration),
+        max_ejection_percent: fields
+            .optional("maxEjectionPercent", decoder, values::percent)
+            .filter(|percent| *percent > 0),
+        consecutive_5xx_errors: fields.optional("consecutive5xxErrors", decoder, values::count),
+        consecutive_gateway_errors: fields.optional("consecutiveGatewayErrors", decoder, values::count),
+        split_external_local_origin_errors: fields
+            .optional("splitExternalLocalOriginErrors", decoder, values::boolean)
+            .unwrap_or(false),
+        consecutive_local_origin_failures: positive("consecutiveLocalOriginFailures", decoder),
+        min_health_percent: fields.optional("minHealthPercent", decoder, values::percent),
+    })
 }
 
 fn tls(node: &Node, decoder: &mut Decoder) -> Option<TlsMode> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnostic::Span;
+use crate::diagnostic::{Span, Spanned};
 
 /// The components of a traffic policy that a port can replace. `None` means the dialect's default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct PolicyComponents {
     pub connection_pool: Option<ConnectionPool>,
     /// How the connection to the endpoint is secured.
     pub tls: Option<TlsMode>,
+    /// When endpoints that fail are taken out; `None`: never, in either dialect.
+    pub outlier_detection: Option<OutlierDetection>,
 }
 
 /// A traffic policy as written in a DestinationRule or in one of its subsets.
@@ -67,6 +69,29 @@ pub struct ConnectionPool {
     pub retries_max: Option<u32>,
 }
 
+/// When endpoints that fail are taken out. Istio: `outlierDetection`. `None` means Envoy's default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutlierDetection {
+    /// The one count of 1.0; today's Istio takes it and does nothing with it. A written 0 counts as unset.
+    pub consecutive_errors: Option<Spanned<u32>>,
+    /// Answers with 5xx in a row; 0: off.
+    pub consecutive_5xx_errors: Option<u32>,
+    /// Answers with 502, 503 or 504 in a row; 0: off.
+    pub consecutive_gateway_errors: Option<u32>,
+    /// Whether failures of the connection are counted apart from answers.
+    pub split_external_local_origin_errors: bool,
+    /// Failures of the connection in a row, where they are; a written 0 counts as unset.
+    pub consecutive_local_origin_failures: Option<Spanned<u32>>,
+    /// Time between looks at who may come back.
+    pub interval: Option<Spanned<Duration>>,
+    /// How long the first ejection in a row lasts.
+    pub base_ejection_time: Option<Spanned<Duration>>,
+    /// Share of the endpoints that may be out; a written 0 counts as unset.
+    pub max_ejection_percent: Option<u32>,
+    /// Share of healthy endpoints below which health is ignored.
+    pub min_health_percent: Option<u32>,
+}
+
 /// How the connection to an endpoint is secured. Istio: `tls.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsMode {
@@ -96,6 +121,7 @@ impl PolicyComponents {
             load_balancer: over.load_balancer.or(self.load_balancer),
             connection_pool: over.connection_pool.clone().or_else(|| self.connection_pool.clone()),
             tls: over.tls.or(self.tls),
+            outlier_detection: over.outlier_detection.clone().or_else(|| self.outlier_detection.clone()),
         }
     }
 }

@@ -67,9 +67,24 @@ pub(crate) fn count(node: &Node, decoder: &mut Decoder) -> Option<u32> {
     integer(node, 0..=i64::from(i32::MAX), decoder).and_then(|number| u32::try_from(number).ok())
 }
 
+/// The same with its place.
+pub(crate) fn spanned_count(node: &Node, decoder: &mut Decoder) -> Option<Spanned<u32>> {
+    count(node, decoder).map(|number| Spanned::new(number, node.span.clone()))
+}
+
+/// A whole number of percent, 0 to 100.
+pub(crate) fn percent(node: &Node, decoder: &mut Decoder) -> Option<u32> {
+    integer(node, 0..=100, decoder).and_then(|number| u32::try_from(number).ok())
+}
+
 /// A port number, 1 to 65535.
 pub(crate) fn port(node: &Node, decoder: &mut Decoder) -> Option<u16> {
     integer(node, 1..=65535, decoder).and_then(|number| u16::try_from(number).ok())
+}
+
+/// A duration of whole milliseconds with its place; zero is fine.
+pub(crate) fn spanned_duration(node: &Node, decoder: &mut Decoder) -> Option<Spanned<Duration>> {
+    duration(node, decoder).map(|duration| Spanned::new(duration, node.span.clone()))
 }
 
 /// A duration of whole milliseconds; zero is fine.

@@ -144,6 +144,27 @@ const DIVERGENCES: &[Divergence] = &[
     },
     Divergence { about: "Connect timeout", answer: |d| format!("{} s", d.connect_timeout().as_secs()) },
     Divergence {
+        about: "`outlierDetection.consecutiveErrors`",
+        answer: |d| {
+            yes(d.counts_consecutive_errors(), "502, 503, 504 and failed connects; no other 5xx counts", "no effect")
+        },
+    },
+    Divergence {
+        about: "Outlier detection by success rate",
+        answer: |d| yes(d.ejects_by_success_rate(), "on, from 5 endpoints", "off"),
+    },
+    Divergence {
+        about: "`outlierDetection.maxEjectionPercent` smaller than one endpoint",
+        answer: |d| yes(d.always_ejects_one(), "one is ejected", "none is ejected"),
+    },
+    Divergence {
+        about: "Longest ejection",
+        answer: |d| match d.ejection_time_max() {
+            None => "Envoy's: 300 s, or the base".into(),
+            Some(_) => "none: base × times".into(),
+        },
+    },
+    Divergence {
         about: "Panic threshold with outlier detection",
         answer: |d| match d.outlier_panic_percent() {
             None => "Envoy's: 50 %".into(),

@@ -17,7 +17,7 @@ use envoy_types::pb::google::protobuf::Struct;
 
 use super::proxy::ProxyKind;
 use super::upstream_protocol;
-use super::{metadata, shape, tls};
+use super::{metadata, outlier, shape, tls};
 use crate::dialect::{DefaultBalancer, Dialect};
 use crate::model::workload::spiffe_id;
 use crate::model::{
@@ -112,6 +112,9 @@ fn outbound_cluster(mesh: &Mesh, wanted: &OutboundCluster<'_>) -> Cluster {
     cluster.metadata = wanted.provenance();
     if let Some(options) = upstream_protocol::options(wanted.port.protocol, &pool) {
         cluster.typed_extension_protocol_options = metadata::typed(upstream_protocol::NAME, options);
+    }
+    if let Some(asked) = &policy.outlier_detection {
+        outlier::detect(dialect, asked, &mut cluster);
     }
     secure(mesh, wanted, &policy, &mut cluster);
     if wanted.is_passthrough(&policy) {

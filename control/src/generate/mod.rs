@@ -14,6 +14,7 @@
 //! - [`matcher`]: when a route matches
 //! - [`retry`]: when a request is tried again
 //! - [`cluster`]: clusters of service ports and subsets
+//! - [`outlier`]: when their endpoints are ejected
 //! - [`upstream_protocol`]: which HTTP they speak
 //! - [`endpoint`]: their endpoints
 //! - [`http_manager`]: the HTTP connection manager of all of them
@@ -32,6 +33,7 @@ pub mod inbound;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
+pub mod outlier;
 pub mod proxy;
 pub mod resources;
 pub mod retry;

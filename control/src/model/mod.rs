@@ -38,7 +38,7 @@ pub use crate::config::mesh_config::MeshConfig;
 pub use crate::config::retries::Retries;
 pub use crate::config::string_match::StringMatch;
 pub use crate::config::traffic_policy::{
-    ConnectionPool, LoadBalancer, PolicyComponents, PortPolicy, TlsMode, TrafficPolicy,
+    ConnectionPool, LoadBalancer, OutlierDetection, PolicyComponents, PortPolicy, TlsMode, TrafficPolicy,
 };
 
 /// Kubernetes labels: name to value.

@@ -60,3 +60,7 @@ pub const UNKNOWN_PORT: Code = Code(227);
 pub const HIDDEN_RULE: Code = Code(228);
 /// A timeout of a try beyond that of the request.
 pub const USELESS_TIMEOUT: Code = Code(229);
+/// A setting of outlier detection that the dialect refuses.
+pub const OUTLIER_DETECTION: Code = Code(230);
+/// A setting of outlier detection that has no effect.
+pub const NO_EJECTION: Code = Code(231);

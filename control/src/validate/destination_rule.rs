@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::destination_rule::DestinationRuleSpec;
-use crate::config::traffic_policy::{PolicyComponents, TrafficPolicy};
+use crate::config::traffic_policy::{OutlierDetection, PolicyComponents, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Span};
+use crate::dialect::Dialect;
 
 use super::{codes, export, names};
 
 /// Most entries of `portLevelSettings`.
 const PORT_ENTRIES_MAX: usize = 4096;
 
-pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     names::host(&spec.host, true, found);
     let mut by_name: BTreeMap<&str, &Span> = BTreeMap::new();
     for subset in &spec.subsets {
@@ -34,24 +35,52 @@ pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, found: &mut Vec
     }
     export::check(&spec.export_to, namespace, found);
     for policy in spec.policy.iter().chain(spec.subsets.iter().filter_map(|subset| subset.policy.as_ref())) {
-        traffic_policy(policy, found);
+        traffic_policy(policy, dialect, found);
     }
 }
 
-fn traffic_policy(policy: &TrafficPolicy, found: &mut Vec<Diagnostic>) {
-    components(&policy.components, &policy.span, found);
+fn traffic_policy(policy: &TrafficPolicy, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    components(&policy.components, &policy.span, dialect, found);
     if policy.port_level.len() > PORT_ENTRIES_MAX {
         let message = format!("more than {PORT_ENTRIES_MAX} entries of `portLevelSettings`");
         found.push(Diagnostic::error(codes::EMPTY, &policy.span, message));
     }
     for entry in &policy.port_level {
-        components(&entry.components, &entry.span, found);
+        components(&entry.components, &entry.span, dialect, found);
     }
 }
 
-fn components(components: &PolicyComponents, span: &Span, found: &mut Vec<Diagnostic>) {
+fn components(components: &PolicyComponents, span: &Span, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     let timeout = components.connection_pool.as_ref().and_then(|pool| pool.connect_timeout);
     if timeout == Some(Duration::ZERO) {
         found.push(Diagnostic::error(codes::RETRIES, span, "`connectTimeout` is at least 1ms"));
+    }
+    if let Some(detection) = &components.outlier_detection {
+        outlier_detection(detection, dialect, found);
+    }
+}
+
+/// Istio: `validateOutlierDetection`.
+fn outlier_detection(detection: &OutlierDetection, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    for (name, time) in [("interval", &detection.interval), ("baseEjectionTime", &detection.base_ejection_time)] {
+        if let Some(time) = time.as_ref().filter(|time| time.value.is_zero()) {
+            let message = format!("`{name}` of `outlierDetection` is 0, and at least 1ms");
+            found.push(Diagnostic::error(codes::OUTLIER_DETECTION, &time.span, message));
+        }
+    }
+    if let Some(failures) = &detection.consecutive_local_origin_failures
+        && !detection.split_external_local_origin_errors
+    {
+        let message = "`consecutiveLocalOriginFailures` counts nothing without `splitExternalLocalOriginErrors: true`";
+        found.push(Diagnostic::error(codes::OUTLIER_DETECTION, &failures.span, message));
+    }
+    if let Some(errors) = detection.consecutive_errors.as_ref().filter(|_| !dialect.counts_consecutive_errors()) {
+        let message = "today's Istio does nothing with `consecutiveErrors`; Envoy's own threshold holds, 5 answers \
+                       with 5xx in a row";
+        let finding = Diagnostic::warning(codes::NO_EJECTION, &errors.span, message);
+        let count = errors.value;
+        let help =
+            format!("write `consecutive5xxErrors: {count}`, or `consecutiveGatewayErrors: {count}` as 1.0 meant it");
+        found.push(finding.with_help(help));
     }
 }

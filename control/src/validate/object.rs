@@ -19,7 +19,7 @@ pub fn document(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
         Spec::Service(spec) => service::check(spec, &mut found),
         Spec::Gateway(spec) => gateway::check(&document.metadata, spec, dialect, &mut found),
         Spec::VirtualService(spec) => virtual_service::check(spec, namespace, dialect, &mut found),
-        Spec::DestinationRule(spec) => destination_rule::check(spec, namespace, &mut found),
+        Spec::DestinationRule(spec) => destination_rule::check(spec, namespace, dialect, &mut found),
     }
     old_api_version(document, dialect, &mut found);
     found

@@ -1,9 +1,10 @@
 //! Which DestinationRule a cluster obeys, and what it makes of it; listeners of a workload's own ports.
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::{Cluster, OutlierDetection};
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
+use envoy_types::pb::google::protobuf::{BoolValue, Duration, UInt32Value};
 use wavetank_control::Dialect;
 use wavetank_control::generate::{ProxyKind, generate};
 
@@ -111,6 +112,90 @@ fn a_port_entry_replaces_every_component() {
     let resources = sidecar(Dialect::V1_0, &[go(), rule("go", spec)]);
     let replaced = cluster(&resources, &cluster_name("80||go"));
     assert_eq!((max_connections(replaced), replaced.transport_socket.is_some()), (None, false));
+}
+
+/// The outlier detection that a rule with this makes of `go`'s cluster, and the panic threshold.
+fn detection(dialect: Dialect, spec: &str) -> (Option<OutlierDetection>, Option<f64>) {
+    let resources = sidecar(dialect, &[go(), rule("go", spec)]);
+    let cluster = cluster(&resources, &cluster_name("80||go"));
+    let threshold = cluster.common_lb_config.as_ref().and_then(|config| config.healthy_panic_threshold.as_ref());
+    (cluster.outlier_detection.clone(), threshold.map(|percent| percent.value))
+}
+
+fn number(value: u32) -> Option<UInt32Value> {
+    Some(UInt32Value { value })
+}
+
+fn seconds(seconds: i64) -> Option<Duration> {
+    Some(Duration { seconds, nanos: 0 })
+}
+
+/// 1.0.3 counts gateway failures and no other 5xx, leaves the success rate on and the panic threshold alone; its
+/// Envoy ejected one endpoint of however few, and for as long as it comes to.
+#[test]
+fn consecutive_errors_are_gateway_failures_in_1_0() {
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutiveErrors: 3, interval: 4s, \
+        baseEjectionTime: 3m, maxEjectionPercent: 100}}}";
+    let wanted = OutlierDetection {
+        consecutive_gateway_failure: number(3),
+        enforcing_consecutive_gateway_failure: number(100),
+        enforcing_consecutive_5xx: number(0),
+        interval: seconds(4),
+        base_ejection_time: seconds(180),
+        max_ejection_time: seconds(365 * 24 * 3600),
+        max_ejection_percent: number(100),
+        always_eject_one_host: Some(BoolValue { value: true }),
+        ..Default::default()
+    };
+    assert_eq!(detection(Dialect::V1_0, spec), (Some(wanted), None));
+}
+
+#[test]
+fn consecutive_errors_do_nothing_today() {
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutiveErrors: 3}}}";
+    let wanted = OutlierDetection { enforcing_success_rate: number(0), ..Default::default() };
+    assert_eq!(detection(Dialect::V1, spec), (Some(wanted), Some(0.0)));
+}
+
+#[test]
+fn every_count_of_today_is_enforced_and_0_is_off() {
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 0, consecutiveGatewayErrors: 4, \
+        splitExternalLocalOriginErrors: true, consecutiveLocalOriginFailures: 7, maxEjectionPercent: 0, \
+        minHealthPercent: 30}}}";
+    let wanted = OutlierDetection {
+        consecutive_5xx: number(0),
+        enforcing_consecutive_5xx: number(0),
+        consecutive_gateway_failure: number(4),
+        enforcing_consecutive_gateway_failure: number(100),
+        split_external_local_origin_errors: true,
+        consecutive_local_origin_failure: number(7),
+        enforcing_consecutive_local_origin_failure: number(100),
+        enforcing_success_rate: number(0),
+        enforcing_local_origin_success_rate: number(0),
+        ..Default::default()
+    };
+    assert_eq!(detection(Dialect::V1, spec), (Some(wanted), Some(30.0)));
+}
+
+#[test]
+fn without_outlier_detection_there_is_none_and_no_panic_threshold() {
+    for dialect in Dialect::ALL {
+        assert_eq!(detection(dialect, "{host: go}"), (None, None));
+    }
+}
+
+/// A port's entry replaces all components, also outlier detection; a subset's overrides the host's.
+#[test]
+fn outlier_detection_of_ports_and_subsets() {
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}, \
+        portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: RANDOM}}]}}";
+    assert_eq!(detection(Dialect::V1, spec), (None, None));
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 2}}, subsets: [\
+        {name: a, labels: {v: a}}, {name: b, labels: {v: b}, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 9}}}]}";
+    let resources = sidecar(Dialect::V1, &[go(), rule("go", spec)]);
+    let count =
+        |name: &str| cluster(&resources, &cluster_name(name)).outlier_detection.clone().unwrap().consecutive_5xx;
+    assert_eq!([count("80||go"), count("80|a|go"), count("80|b|go")], [number(2), number(2), number(9)]);
 }
 
 /// Endpoints of a headless service are not chosen one by one, so all must take mutual TLS or none is given it.

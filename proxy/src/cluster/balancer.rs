@@ -13,9 +13,17 @@ use crate::snapshot::cluster::{Assignment, Balancer, Cluster, Endpoint};
 /// endpoints.
 #[derive(Debug, Clone, Default)]
 pub struct BalancerState {
-    /// Next position of an unweighted round robin; `None` until the first pick draws it.
-    turn: Option<u64>,
+    /// Unweighted round robin; `None` until the first pick draws where it begins.
+    turns: Option<Turns>,
     weighted: Option<Weighted>,
+}
+
+/// Next positions of an unweighted round robin. Envoy takes turns among the healthy and, in panic, among all
+/// apart from each other, from the same start.
+#[derive(Debug, Clone, Copy)]
+struct Turns {
+    healthy: u64,
+    all: u64,
 }
 
 /// A schedule, and the endpoints it was made for.
@@ -122,9 +130,13 @@ impl BalancerState {
         }
         let count = u64::try_from(eligible.len()).ok().filter(|count| *count > 0)?;
         // The start is drawn from a range that every usual number of endpoints divides almost evenly.
-        let turn = *self.turn.get_or_insert_with(|| random.next_u64() >> 1);
-        self.turn = Some(turn + 1);
-        eligible.at(usize::try_from(turn % count).ok()?)
+        let turns = self.turns.get_or_insert_with(|| {
+            let start = random.next_u64() >> 1;
+            Turns { healthy: start, all: start }
+        });
+        let turn = if eligible.panic { &mut turns.all } else { &mut turns.healthy };
+        *turn += 1;
+        eligible.at(usize::try_from((*turn - 1) % count).ok()?)
     }
 
     /// The least busy of `choices` drawn at random, the first of equals. Where weights differ: in turn, by

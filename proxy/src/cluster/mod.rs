@@ -5,9 +5,13 @@
 //! - [`balancer`]: picks an endpoint
 //! - [`schedule`]: weighted turns, Envoy's earliest-deadline-first schedule
 //! - [`breaker`]: circuit breakers: how much of everything a cluster may have at once
+//! - [`outlier`]: outlier detection: endpoints that fail are taken out for a while
+//! - [`health`]: when the balancer hears of that
 
 pub mod balancer;
 pub mod breaker;
+pub mod health;
+pub mod outlier;
 pub mod schedule;
 
 pub use balancer::{Avoid, BalancerState, Unpickable, pick};

@@ -13,9 +13,12 @@ use super::caller::Caller;
 use super::headers::order::text;
 use super::headers::upstream::Target;
 use super::open_record::OpenRecord;
+use super::outcome;
+use super::reply::is_grpc;
 use super::request_body::RequestBody;
 use super::watchdog::{Expired, Watchdog};
 use crate::cluster::Avoid;
+use crate::cluster::outlier::Outcome;
 use crate::record::{Attempt, Protocol};
 use crate::route::ResetReason;
 use crate::snapshot::cluster::UpstreamProtocol;
@@ -90,6 +93,7 @@ impl Attempting<'_> {
         record: &mut OpenRecord,
     ) -> Ended {
         let clock = &self.caller.shared.platform.clock;
+        let grpc = is_grpc(&outgoing.headers);
         // Noted before anything is waited for: the caller may leave at any time.
         record.record.attempts.push(self.begin(clock.now()));
         let Some(noted) = record.record.attempts.last_mut() else { unreachable!("one was just pushed") };
@@ -114,6 +118,9 @@ impl Attempting<'_> {
                 noted.transport_failure = reset.transport.clone();
             }
             Ended::Expired(expired) => noted.failure = Some(expired_token(*expired).into()),
+        }
+        if let Some((endpoint, outcome)) = noted.endpoint.zip(outcome::of(&ended, noted, grpc)) {
+            self.state.note(endpoint, outcome);
         }
         ended
     }
@@ -147,6 +154,7 @@ impl Attempting<'_> {
         let wire = self.wire(outgoing.upgrade);
         let pool = self.state.pool(&picked, wire);
         let mut lease = self.borrow(&pool, &picked, watchdog, noted).await?;
+        active.note(Outcome::Connected);
         let mut request = Box::new(request(outgoing, wire, &picked, again).map(|()| body));
         if wire == Wire::Http1 && request.body().is_end_stream() && !outgoing.upgrade {
             tell_no_body(&mut request);

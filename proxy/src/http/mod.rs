@@ -8,7 +8,8 @@
 //! - [`intake`]: what a head says, or why it goes no further
 //! - [`path`]: paths as routing and the upstream see them
 //! - [`headers`]: what is taken from, and added to, requests and responses
-//! - [`forward`]: attempts at a cluster until one stands; [`attempt`]: one of them
+//! - [`forward`]: attempts at a cluster until one stands; [`attempt`]: one of them; [`outcome`]: what it
+//!   tells of its endpoint
 //! - [`request_body`], [`response_body`]: bodies on their way; [`progress`], [`watchdog`]: how far they have
 //!   got, and their deadlines; [`tunnel`]: bytes after a change of protocol
 //! - [`open_record`]: the record until its request is done
@@ -24,6 +25,7 @@ pub mod headers;
 mod intake;
 pub mod names;
 mod open_record;
+mod outcome;
 pub mod path;
 mod progress;
 pub mod reply;

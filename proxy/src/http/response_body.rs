@@ -12,6 +12,7 @@ use super::open_record::OpenRecord;
 use super::progress::Receiving;
 use super::reply::Aborted;
 use super::watchdog::Watchdog;
+use crate::cluster::outlier::Outcome;
 use crate::record::Protocol;
 use crate::upstream::clusters::Active;
 use crate::upstream::lease::Lease;
@@ -113,6 +114,9 @@ impl Relay {
             }
             Poll::Ready(Some(Err(error))) => {
                 let http2 = self.lent.as_ref().is_some_and(|(lease, _)| lease.is_http2());
+                if let Some((_, active)) = &self.lent {
+                    active.note(Outcome::Failed);
+                }
                 self.break_off(cx, Aborted::by_upstream(mid_body(&error, http2)))
             }
             Poll::Pending => match self.watchdog.poll(cx) {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::outlier::OutlierDetection;
 use super::tls::TransportSocket;
 use crate::record::Provenance;
 
@@ -33,6 +34,11 @@ pub struct Cluster {
     pub transport_socket: TransportSocket,
     /// Below this share of healthy endpoints, in percent, all are used.
     pub panic_threshold_percent: f64,
+    /// When endpoints that fail are taken out; `None`: never.
+    pub outlier_detection: Option<Arc<OutlierDetection>>,
+    /// Changes of health within this time of each other reach the balancer together; Envoy: 1 s; zero: each
+    /// at once.
+    pub update_merge_window: Duration,
     /// Local address of connections to endpoints (`upstream_bind_config`).
     pub source: Option<std::net::IpAddr>,
     /// Line that brought the cluster.
@@ -58,6 +64,8 @@ impl Cluster {
             transport_socket_matches: Vec::new(),
             transport_socket: TransportSocket::Raw,
             panic_threshold_percent: 50.0,
+            outlier_detection: None,
+            update_merge_window: Duration::from_secs(1),
             source: None,
             provenance: None,
         }
@@ -104,6 +112,15 @@ impl Assignment {
     /// All endpoints.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// The same without the health of those that `is_ejected`.
+    pub fn without(&self, is_ejected: impl Fn(SocketAddr) -> bool) -> Self {
+        let endpoint = |endpoint: &Endpoint| {
+            let healthy = endpoint.healthy && !is_ejected(endpoint.address);
+            Endpoint { healthy, ..endpoint.clone() }
+        };
+        Self::new(self.endpoints.iter().map(endpoint).collect())
     }
 
     /// Positions of the healthy ones in [`Self::endpoints`], ascending.

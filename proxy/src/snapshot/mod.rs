@@ -9,12 +9,13 @@
 //! - [`tls`]: TLS on either side, named secrets
 //! - [`route`]: route configurations, virtual hosts, routes, matchers; with [`domains`] and [`paths`], the
 //!   indexes that find them, [`retry`] policies and header [`mutation`]s
-//! - [`cluster`]: clusters, endpoints, balancers, breakers
+//! - [`cluster`]: clusters, endpoints, balancers, breakers; with [`outlier`], when endpoints are ejected
 
 pub mod cluster;
 pub mod domains;
 pub mod listener;
 pub mod mutation;
+pub mod outlier;
 pub mod paths;
 pub mod retry;
 pub mod route;

@@ -8,11 +8,13 @@ use std::time::Duration;
 use wavetank_platform::Stream;
 
 use super::relay::{self, EndedBy, Relayed};
+use crate::cluster::outlier::Outcome;
 use crate::cluster::{Avoid, Permit};
 use crate::drain::Stage;
 use crate::idle::{Activity, IdleTimer};
 use crate::listener::accepted::Accepted;
 use crate::record::{Attempt, Flag, Protocol, Record};
+use crate::route::ResetReason;
 use crate::route::split::pick_weighted;
 use crate::shared::Shared;
 use crate::snapshot::listener::TcpProxy;
@@ -106,11 +108,14 @@ async fn connect(
         attempt.duration = shared.platform.clock.now().saturating_since(attempt.start);
         match opened {
             Ok(Opened { stream, leg, .. }) => {
+                active.note(Outcome::ConnectedForGood);
                 attempt.upstream = Some(leg);
                 record.attempts.push(attempt);
                 return Some(Connected { stream, _counted: (permit, active) });
             }
             Err(Reset { reason, transport, .. }) => {
+                let timed_out = reason == ResetReason::ConnectionTimeout;
+                active.note(if timed_out { Outcome::TimedOut } else { Outcome::Failed });
                 attempt.failure = Some(reason.token().into());
                 attempt.transport_failure = transport;
                 record.attempts.push(attempt);

@@ -9,7 +9,9 @@ use std::time::Duration;
 use wavetank_platform::{Instant, RandomStream};
 
 use super::connect::Connector;
+use super::outliers::{Outliers, Reporter};
 use super::pool::{Pool, Wire};
+use crate::cluster::outlier::Outcome;
 use crate::cluster::{Avoid, BalancerState, Breakers, Unpickable, pick};
 use crate::snapshot::cluster::{Discovery, Endpoint};
 use crate::snapshot::tls::TransportSocket;
@@ -24,13 +26,14 @@ const DNS_REFRESH: Duration = Duration::from_secs(5);
 /// All clusters that requests have gone to.
 pub(crate) struct Clusters {
     connector: Arc<Connector>,
+    reporter: Reporter,
     by_name: Mutex<BTreeMap<Arc<str>, Arc<ClusterState>>>,
 }
 
 impl Clusters {
     /// None yet.
-    pub(crate) fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, by_name: Mutex::default() }
+    pub(crate) fn new(connector: Arc<Connector>, reporter: Reporter) -> Self {
+        Self { connector, reporter, by_name: Mutex::default() }
     }
 
     /// What connections are made with.
@@ -45,8 +48,10 @@ impl Clusters {
             return state.clone();
         }
         let random = self.connector.platform.entropy.stream_named(&format!("lb/{name}"));
+        let platform = self.connector.platform.clone();
         let state = Arc::new(ClusterState {
             connector: self.connector.clone(),
+            outliers: Outliers::new(platform, self.reporter.clone(), name.clone()),
             breakers: Breakers::default(),
             balancer: Mutex::new((BalancerState::default(), random)),
             pools: Mutex::default(),
@@ -57,11 +62,20 @@ impl Clusters {
         state
     }
 
-    /// Closes what idles towards endpoints that `snapshot` no longer has.
+    /// Closes what idles towards endpoints that `snapshot` no longer has, and tells outlier detection of
+    /// those it has.
     pub(crate) fn reconcile(&self, snapshot: &Snapshot) {
+        for (name, cluster) in &snapshot.clusters {
+            if cluster.outlier_detection.is_some() {
+                self.state(name).follow(snapshot, cluster);
+            }
+        }
         let mut by_name = self.by_name();
         by_name.retain(|name, state| {
             let cluster = snapshot.clusters.get(name);
+            if let Some(cluster) = cluster {
+                state.follow(snapshot, cluster);
+            }
             state.retain_pools(|pool| cluster.is_some_and(|cluster| has_endpoint(snapshot, cluster, pool)));
             cluster.is_some()
         });
@@ -93,6 +107,7 @@ type Pools = BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>;
 /// One cluster's state.
 pub(crate) struct ClusterState {
     connector: Arc<Connector>,
+    outliers: Outliers,
     breakers: Breakers,
     balancer: Mutex<(BalancerState, RandomStream)>,
     pools: Mutex<Pools>,
@@ -113,7 +128,15 @@ pub(crate) struct Picked {
 #[derive(Debug)]
 pub(crate) struct Active {
     all: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
+    outliers: Outliers,
     address: SocketAddr,
+}
+
+impl Active {
+    /// Tells outlier detection how it went.
+    pub(crate) fn note(&self, outcome: Outcome) {
+        self.outliers.note(self.address, outcome);
+    }
 }
 
 impl ClusterState {
@@ -141,6 +164,8 @@ impl ClusterState {
             Discovery::Eds(name) => snapshot.assignments.get(name).ok_or(Unpickable)?.clone(),
             Discovery::StrictDns(hosts) => self.resolve(hosts).await,
         };
+        self.outliers.configure(snapshot.version, cluster, &assignment);
+        let assignment = self.outliers.known_to_balancer(&assignment);
         let active = |address: SocketAddr| lock(&self.active).get(&address).copied().unwrap_or(0);
         let (state, random) = &mut *lock(&self.balancer);
         let endpoint = pick(cluster, &assignment, state, avoid, &active, random)?;
@@ -150,7 +175,24 @@ impl ClusterState {
     /// Counts one request at `address`, for the least-request balancer.
     pub(crate) fn begin(&self, address: SocketAddr) -> Active {
         *lock(&self.active).entry(address).or_default() += 1;
-        Active { all: self.active.clone(), address }
+        Active { all: self.active.clone(), outliers: self.outliers.clone(), address }
+    }
+
+    /// Tells outlier detection how an attempt at `address` went.
+    pub(crate) fn note(&self, address: SocketAddr, outcome: Outcome) {
+        self.outliers.note(address, outcome);
+    }
+
+    /// Tells outlier detection what `snapshot` says of the cluster. Host names are not looked up for it.
+    fn follow(&self, snapshot: &Snapshot, cluster: &Cluster) {
+        let assignment = match &cluster.discovery {
+            Discovery::Static(assignment) => Some(assignment),
+            Discovery::Eds(name) => snapshot.assignments.get(name),
+            Discovery::OriginalDst | Discovery::StrictDns(_) => None,
+        };
+        if let Some(assignment) = assignment {
+            self.outliers.configure(snapshot.version, cluster, assignment);
+        }
     }
 
     /// The pool of an endpoint.

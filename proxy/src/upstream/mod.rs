@@ -3,6 +3,7 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`clusters`]: the state of each cluster by name: breakers, balancer, pools
+//! - [`outliers`]: which of its endpoints are ejected
 //! - [`pool`]: connections of one endpoint, lent to requests
 //! - [`connection`]: one pooled connection, from connect to close
 //! - [`connect`]: TCP and TLS set-up
@@ -15,5 +16,6 @@ pub(crate) mod connect;
 pub(crate) mod connection;
 pub(crate) mod lease;
 pub(crate) mod meter;
+pub(crate) mod outliers;
 pub(crate) mod pool;
 pub(crate) mod reset;

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use wavetank_platform::linux::platform;
 use wavetank_platform::{ConnectOptions, ListenOptions, Platform, Stream};
 use wavetank_proxy::bootstrap::Limits;
+use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::proxy::Proxy;
 use wavetank_proxy::record::{Record, Recorder};
 use wavetank_proxy::snapshot::Snapshot;
@@ -26,6 +27,7 @@ use wavetank_proxy::xds::Store;
 #[derive(Default)]
 pub(crate) struct Records {
     all: Mutex<Vec<Record>>,
+    ejections: Mutex<Vec<Ejection>>,
     more: Notify,
 }
 
@@ -34,9 +36,19 @@ impl Recorder for Records {
         self.all.lock().unwrap().push(record);
         self.more.notify_one();
     }
+
+    fn ejection(&self, ejection: Ejection) {
+        self.ejections.lock().unwrap().push(ejection);
+        self.more.notify_one();
+    }
 }
 
 impl Records {
+    /// What outlier detection did so far.
+    pub(crate) fn ejections(&self) -> Vec<Ejection> {
+        self.ejections.lock().unwrap().clone()
+    }
+
     /// Waits for `count` records.
     pub(crate) async fn wait(&self, count: usize) -> Vec<Record> {
         loop {

@@ -9,7 +9,7 @@ use wavetank_reports::Place;
 use super::amount::Amount;
 use super::split::Unit;
 use super::window::{After, StepScope};
-use crate::observe::{Call, Edge, Failure, Hop, ObservationLog, Selector, Tls};
+use crate::observe::{Call, Edge, Ejection, Failure, Hop, ObservationLog, Selector, Tls};
 use crate::routes::is_probe;
 
 /// One thing the scenario expects.
@@ -58,6 +58,15 @@ impl Scope {
         let window = self.window(log).ok();
         log.calls().filter(move |call| {
             self.is_traffic(Some(&call.traffic)) && window.is_some_and(|window| window.holds(call.at - log.start()))
+        })
+    }
+
+    /// What the proxies of the edge's callers did to endpoints, in order.
+    pub fn ejections<'a>(&'a self, log: &'a ObservationLog) -> impl Iterator<Item = &'a Ejection> + Clone {
+        let window = self.window(log).ok();
+        log.ejections().filter(move |own| {
+            self.edge.as_ref().is_none_or(|edge| edge.source.selects_party(&own.proxy))
+                && window.is_some_and(|window| window.holds(own.at - log.start()))
         })
     }
 
@@ -116,8 +125,21 @@ pub enum Demand {
         /// Time from the step's start; `None` is any.
         within: Option<Duration>,
     },
+    /// An endpoint is taken out.
+    Ejected(Ejected),
     /// Nothing like this happens.
     Never(Pattern),
+}
+
+/// How an endpoint is taken out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ejected {
+    /// Which; the first that is counts.
+    pub endpoint: Selector,
+    /// So soon; `None`: at any time.
+    pub within: Option<Duration>,
+    /// For so long at least.
+    pub lasts: Option<Duration>,
 }
 
 /// How a body is compared.
@@ -158,6 +180,7 @@ impl Demand {
             Self::InFlight(_) => "in_flight",
             Self::InSync(..) => "in_sync",
             Self::Aborted { .. } => "aborted",
+            Self::Ejected(_) => "ejected",
             Self::Never(_) => "never",
         }
     }
@@ -274,6 +297,8 @@ pub struct Pattern {
     pub flag: Option<Arc<str>>,
     /// The body the client got holds this text.
     pub body_has: Option<Arc<str>>,
+    /// A proxy takes such an endpoint out; stands alone.
+    pub ejected: Option<Selector>,
     /// It was tried more than once.
     pub retry: Option<Retry>,
 }

@@ -54,9 +54,8 @@ pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
         | Demand::Never(_)
         | Demand::Body(..)
         | Demand::InSync(..)
-        | Demand::Aborted { .. } => {
-            unreachable!("judged in a room of their own")
-        }
+        | Demand::Ejected(_)
+        | Demand::Aborted { .. } => unreachable!("judged in a room of their own"),
     }
 }
 

@@ -4,13 +4,13 @@ use indexmap::IndexMap;
 use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Note, Snippet};
 
 use super::blame::Circumstances;
-use super::demand::{Check, Demand};
+use super::demand::{Check, Demand, Pattern};
 use super::explain;
 use super::reason::is_default_route;
 use super::sources::Sources;
 use super::split::Sharpness;
 use super::window::Missing;
-use super::{exact, never, split, timeline};
+use super::{ejected, exact, never, split, timeline};
 use crate::observe::{Hop, ObservationLog};
 
 /// A check with its verdict, and what to say about it.
@@ -136,6 +136,8 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
         Demand::Body(mode, text) => timeline::body(*mode, text, &check.scope, log),
         Demand::InSync(of, within) => timeline::in_sync(of, *within, &check.scope, log),
         Demand::Aborted { step, within } => timeline::aborted(step.as_ref(), *within, log),
+        Demand::Ejected(wanted) => ejected::judge(wanted, &check.scope, log),
+        Demand::Never(Pattern { ejected: Some(of), .. }) => ejected::never(of, &check.scope, log),
         Demand::Never(pattern) => never::judge(pattern, &check.scope, log),
         demand => exact::judge(demand, check.scope.hops(log).collect()),
     }
@@ -244,6 +246,7 @@ fn code(demand: &Demand) -> &'static str {
         Demand::InFlight(_) => "MS1012",
         Demand::InSync(..) => "MS1013",
         Demand::Aborted { .. } => "MS1014",
+        Demand::Ejected(_) => "MS1015",
     }
 }
 
@@ -252,7 +255,7 @@ mod tests {
     use wavetank_reports::terminal::{self, Detail, Paint};
     use wavetank_reports::{Place, RunReport, ScenarioResult};
 
-    use super::super::demand::{Arm, Pattern, Scope};
+    use super::super::demand::{Arm, Scope};
     use super::super::sample::{hop, hops_to, log, lost, with_calls};
     use super::*;
     use crate::observe::{Decision, Party, Service};

@@ -10,7 +10,7 @@
 //! - [`window`]: which part of the run a check is about
 //! - [`amount`]: counts and shares as they are written
 //! - [`judge`]: every check of a run, and its budget of false failures
-//! - [`split`], [`exact`], [`never`]: the kinds of checks
+//! - [`split`], [`exact`], [`never`], [`timeline`], [`ejected`]: the kinds of checks
 //! - [`faults`](mod@faults): faults that touched nothing
 //! - [`binomial`], [`power`]: the statistics, and what they can see
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
@@ -21,6 +21,7 @@ pub mod amount;
 pub mod binomial;
 pub mod blame;
 pub mod demand;
+mod ejected;
 mod exact;
 pub mod explain;
 mod faults;
@@ -38,7 +39,7 @@ mod sample;
 
 pub use amount::{Amount, Quantity};
 pub use blame::Circumstances;
-pub use demand::{Arm, BodyMode, Bound, Check, Demand, Pattern, Quantile, Retry, Scope, StatusClass, TlsMode};
+pub use demand::{Arm, BodyMode, Bound, Check, Demand, Ejected, Pattern, Quantile, Retry, Scope, StatusClass, TlsMode};
 pub use faults::missed_faults;
 pub use judge::{Judgement, judge, pooled_split};
 pub use sources::Sources;

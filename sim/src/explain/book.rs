@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wavetank_platform::{Instant, Platform};
+use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::Record;
 use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::xds::Store;
@@ -23,6 +24,8 @@ pub type History = Vec<(Instant, Arc<Snapshot>)>;
 pub struct Book {
     /// What the proxies recorded, in the order of their starts.
     pub records: Vec<Record>,
+    /// What their outlier detection did, in order.
+    pub ejections: Vec<Ejection>,
     /// By node id. A proxy that was started again begins again at version 0.
     pub histories: BTreeMap<String, History>,
     /// Who has which address.

@@ -10,11 +10,13 @@
 //! - [`candidates`]: the routes that a request met
 //! - [`words`]: who, when and where
 //! - [`request`](mod@request): all hops of a request
+//! - [`ejected`]: which endpoints were ejected at some moment
 //! - [`proxy`](mod@proxy): what a proxy knew at some moment
 
 pub mod asked;
 pub mod book;
 pub mod candidates;
+pub mod ejected;
 pub mod proxy;
 pub mod request;
 pub mod rule;

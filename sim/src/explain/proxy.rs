@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use wavetank_platform::Instant;
+use wavetank_proxy::ejection::{Ejection, EjectionAction};
 use wavetank_proxy::snapshot::Snapshot;
 
 use super::candidates::action;
+use super::ejected;
 use super::rule::in_words;
 use super::words::{self, Words};
 use crate::observe::{Observation, ObservationLog, Party};
@@ -21,7 +23,7 @@ pub fn proxy(node: &str, party: &Party, at: Instant, log: &ObservationLog, words
     exchanges(&mut out, party, at, log, words);
     listeners(&mut out, snapshot, words);
     routes(&mut out, snapshot, words);
-    clusters(&mut out, snapshot, words);
+    clusters(&mut out, (node, at), snapshot, words);
     out
 }
 
@@ -81,16 +83,31 @@ fn routes(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
     }
 }
 
-fn clusters(out: &mut String, snapshot: &Snapshot, words: &Words<'_>) {
+fn clusters(out: &mut String, (node, at): (&str, Instant), snapshot: &Snapshot, words: &Words<'_>) {
     out.push_str(" clusters\n");
     for (name, cluster) in &snapshot.clusters {
-        let line =
-            format!("   {name}  {}  {}", words::choice(snapshot, cluster), words.place(cluster.provenance.as_ref()));
+        let ejected = ejected::out(words.book, node, name, at);
+        let choice = match words::assignment(snapshot, cluster).filter(|_| !ejected.is_empty()) {
+            Some(own) => words::healthy(&own.without(|address| ejected.contains_key(&address)), ejected.len()),
+            None => words::choice(snapshot, cluster),
+        };
+        let line = format!("   {name}  {choice}  {}", words.place(cluster.provenance.as_ref()));
         out.push_str(line.trim_end());
         out.push('\n');
         for endpoint in words::assignment(snapshot, cluster).map(|own| own.endpoints()).unwrap_or_default() {
             let health = if endpoint.healthy { "" } else { "  unhealthy" };
-            out.push_str(&format!("     {}{health}\n", words.endpoint(endpoint.address)));
+            let ejection = ejected.get(&endpoint.address).map(|report| ejection(report, words)).unwrap_or_default();
+            out.push_str(&format!("     {}{health}{ejection}\n", words.endpoint(endpoint.address)));
         }
     }
+}
+
+/// `  ejected since 31.204s by consecutive_5xx, ejection number 2`.
+fn ejection(report: &Ejection, words: &Words<'_>) -> String {
+    let EjectionAction::Eject { kind, .. } = report.action else { return String::new() };
+    let times = match report.ejections {
+        1 => String::new(),
+        times => format!(", ejection number {times}"),
+    };
+    format!("  ejected since {} by {kind}{times}", words.when(report.at))
 }

@@ -89,11 +89,16 @@ pub fn choice(snapshot: &Snapshot, cluster: &Cluster) -> String {
             format!("by DNS: {}", names.join(", "))
         }
         (_, None) => "no endpoints".to_owned(),
-        (_, Some(own)) => {
-            let all = own.endpoints().len();
-            format!("{} of {all} endpoint{} healthy", own.healthy().len(), if all == 1 { "" } else { "s" })
-        }
+        (_, Some(own)) => healthy(own, 0),
     }
+}
+
+/// How many endpoints are healthy, and how many are not because they were ejected.
+pub fn healthy(assignment: &Assignment, ejected: usize) -> String {
+    let ejected = if ejected == 0 { String::new() } else { format!(", {ejected} ejected") };
+    let all = assignment.endpoints().len();
+    let s = if all == 1 { "" } else { "s" };
+    format!("{} of {all} endpoint{s} healthy{ejected}", assignment.healthy().len())
 }
 
 /// A balancer as Istio names it.

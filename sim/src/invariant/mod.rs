@@ -9,11 +9,13 @@
 //! - [`once`]: a request is answered once
 //! - [`retried`]: nothing is retried that must not be
 //! - [`limits`]: circuit breakers hold
+//! - [`ejected`]: ejections stay within their percentage
 //! - [`plaintext`]: no plaintext where mTLS is promised
 //! - [`converged`]: a proxy that lives takes what it is sent
 //! - [`left`](mod@left): nothing is left open
 
 mod converged;
+mod ejected;
 mod left;
 mod limits;
 mod lost;
@@ -42,11 +44,12 @@ pub struct Broken {
 type Found = Vec<String>;
 type Invariant = (&'static str, fn(&ObservationLog, &Book) -> Found);
 
-const ALL: [Invariant; 7] = [
+const ALL: [Invariant; 8] = [
     ("no acknowledged request is lost", lost::broken),
     ("a request is answered once", once::broken),
     ("nothing is retried that must not be", retried::broken),
     ("limits are never exceeded", limits::broken),
+    ("ejections stay within their percentage", ejected::broken),
     ("no plaintext where mTLS is promised", plaintext::broken),
     ("configuration converges", converged::broken),
     ("nothing is left open", left::broken),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Direction, Record, TlsState};
 
 use super::broken;
@@ -17,11 +18,21 @@ static RUN: LazyLock<RunOutcome> = LazyLock::new(|| {
     tank::run(&load(&path).unwrap(), 1).unwrap()
 });
 
+/// A run with ejections: both of two pods, one after the other.
+static EJECTING: LazyLock<RunOutcome> = LazyLock::new(|| {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/ch08-resilience/nobody-left.yaml");
+    tank::run(&load(&path).unwrap(), 1).unwrap()
+});
+
 /// The invariants that break when the run is doctored so.
 fn doctored(doctor: impl FnOnce(&mut Vec<Observation>, &mut Book)) -> Vec<&'static str> {
-    let (mut entries, mut book) = (RUN.log.entries().to_vec(), RUN.book.clone());
+    doctored_run(&RUN, doctor)
+}
+
+fn doctored_run(run: &RunOutcome, doctor: impl FnOnce(&mut Vec<Observation>, &mut Book)) -> Vec<&'static str> {
+    let (mut entries, mut book) = (run.log.entries().to_vec(), run.book.clone());
     doctor(&mut entries, &mut book);
-    let log = ObservationLog::new(RUN.log.start(), entries);
+    let log = ObservationLog::new(run.log.start(), entries);
     broken(&log, &book).into_iter().map(|own| own.name).collect()
 }
 
@@ -99,6 +110,43 @@ fn plaintext_to_an_endpoint_with_tls_is_found() {
         outbound(book).attempts[0].upstream.as_mut().unwrap().tls = TlsState::Plaintext;
     });
     assert_eq!(names, ["no plaintext where mTLS is promised"]);
+}
+
+#[test]
+fn ejections_beyond_their_percentage_are_found() {
+    const NAME: &str = "ejections stay within their percentage";
+    assert_eq!(doctored_run(&EJECTING, |_, _| ()), Vec::<&str>::new());
+    let set = |percent: u32, always: bool| {
+        doctored_run(&EJECTING, |_, book| {
+            for (_, snapshot) in book.histories.values_mut().flatten() {
+                for cluster in Arc::make_mut(snapshot).clusters.values_mut() {
+                    if let Some(detection) = &mut Arc::make_mut(cluster).outlier_detection {
+                        let detection = Arc::make_mut(detection);
+                        (detection.max_ejection_percent, detection.always_eject_one_host) = (percent, always);
+                    }
+                }
+            }
+        })
+    };
+    // Of two pods both were ejected: the first takes 50 %, the second 100 %.
+    assert_eq!(set(100, false), Vec::<&str>::new());
+    assert_eq!(set(99, false), [NAME]);
+    assert_eq!(set(10, true), [NAME]);
+}
+
+#[test]
+fn an_endpoint_that_is_ejected_twice_or_comes_back_from_nowhere_is_found() {
+    let takes_out = |own: &Ejection| own.takes_out();
+    let first = EJECTING.book.ejections.iter().position(takes_out).unwrap();
+    let again = doctored_run(&EJECTING, |_, book| {
+        let again = book.ejections[first].clone();
+        book.ejections.insert(first + 1, again);
+    });
+    assert_eq!(again, ["ejections stay within their percentage"]);
+    let nowhere = doctored_run(&EJECTING, |_, book| {
+        book.ejections.remove(first);
+    });
+    assert_eq!(nowhere, ["ejections stay within their percentage"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wavetank_platform::Instant;
 
+use super::ejection::Ejection;
 use super::hop::{Failure, Hop, Place, Tls};
 use super::party::{Party, Service, write_choice};
 use crate::routes::is_probe;
@@ -105,6 +106,8 @@ pub enum Observation {
     Mark(Instant, Mark),
     /// A proxy's configuration is the newest, or is not.
     Sync(Sync),
+    /// A proxy took an endpoint out, or let it back.
+    Ejection(Ejection),
 }
 
 impl Observation {
@@ -117,6 +120,7 @@ impl Observation {
             Self::Hop(hop) => hop.at,
             Self::Mark(at, _) => *at,
             Self::Sync(sync) => sync.at,
+            Self::Ejection(ejection) => ejection.at,
         }
     }
 }
@@ -196,6 +200,14 @@ impl ObservationLog {
         })
     }
 
+    /// What outlier detection did, in order.
+    pub fn ejections(&self) -> impl Iterator<Item = &Ejection> + Clone {
+        self.entries.iter().filter_map(|entry| match entry {
+            Observation::Ejection(ejection) => Some(ejection),
+            _ => None,
+        })
+    }
+
     /// SHA-256 over every entry's line, in lower-case hex.
     pub fn decisions_hash(&self) -> String {
         let mut hash = Sha256::new();
@@ -238,6 +250,10 @@ impl fmt::Display for Observation {
             Self::Mark(_, Mark::Converged(step)) => write!(f, "converged {step:?}"),
             Self::Mark(_, Mark::Aborted(step)) => write!(f, "aborted {step:?}"),
             Self::Sync(sync) => write!(f, "{} {}", if sync.in_sync { "in-sync" } else { "behind" }, sync.proxy),
+            Self::Ejection(own) => {
+                let Ejection { proxy, change, cluster, endpoint, ejections, .. } = own;
+                write!(f, "{change} {proxy} {cluster} {} {} {ejections}", endpoint.workload, endpoint.address)
+            }
         }
     }
 }

@@ -12,16 +12,19 @@
 //! Files, in the order data meets them:
 //! - [`party`]: workloads, services, endpoints
 //! - [`hop`]: one request on one edge, and the rules that decided it
+//! - [`ejection`]: an endpoint that was taken out, or let back
 //! - [`log`]: the ordered log, its canonical text and its hash
 //! - [`selector`]: how scenarios name parties and edges
 //! - [`flow`]: the log summed up as a tree to be drawn
 
+pub mod ejection;
 pub mod flow;
 pub mod hop;
 pub mod log;
 pub mod party;
 pub mod selector;
 
+pub use ejection::{Ejection, EjectionChange};
 pub use hop::{Decision, Failure, Hop, Place, Tls};
 pub use log::{Ack, Call, Mark, Observation, ObservationLog, Push, Sync};
 pub use party::{Endpoint, Party, Service};

@@ -41,13 +41,14 @@ pub(super) const EXPECT: Keys = Keys {
         "config",
         "in_sync",
         "aborted",
+        "ejected",
     ],
-    later: &["ejected", "window"],
+    later: &["window"],
 };
 pub(super) const NEVER: Keys = Keys {
     of: "never",
-    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags", "retry"],
-    later: &["ejected"],
+    known: &["edge", "traffic", "between", "after", "when", "status", "tls", "reaches", "flags", "retry", "ejected"],
+    later: &[],
 };
 const WHEN: Keys = Keys { of: "when", known: &["body_has"], later: &[] };
 const LIMITS: Keys = Keys { of: "an amount", known: &["min", "max"], later: &[] };
@@ -100,6 +101,10 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
                 over_time::recovers(&own.value, own, &scope, context, checks, findings);
                 continue;
             }
+            "ejected" => {
+                over_time::ejected(own, &scope, context, checks, findings);
+                continue;
+            }
             "split" if own.value.as_str() == Some("as-configured") => {
                 over_time::as_configured(&own.value, &scope, context, findings)
             }
@@ -121,8 +126,12 @@ fn entry(node: &Node, outer: &Scope, context: &Context<'_>, checks: &mut Vec<Che
         findings.missing(&node.span, "this expectation asks for nothing; add `split`, `status`, `tls`, …");
     }
     let needs_edge = |check: &&Check| {
-        use Demand::{Aborted, Body, Flag, InSync, Never, Status};
-        !matches!(check.demand, Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Aborted { .. })
+        use Demand::{Aborted, Body, Ejected, Flag, InSync, Never, Status};
+        let anywhere = matches!(
+            check.demand,
+            Flag(..) | Status(..) | Never(_) | Body(..) | InSync(..) | Ejected(_) | Aborted { .. }
+        );
+        !anywhere
     };
     let has_edge = scope.edge.is_some() || mapping.get("edge").is_some();
     if !has_edge && checks[before..].iter().any(|check| needs_edge(&check)) {
@@ -344,8 +353,15 @@ fn never_entry(
     let Some(mapping) = findings.mapping(node, &NEVER) else { return };
     let Some(scope) = scope(mapping, outer, context, findings) else { return };
     let Some(pattern) = pattern(mapping, findings) else { return };
+    if pattern.ejected.is_some() && pattern != (Pattern { ejected: pattern.ejected.clone(), ..Pattern::default() }) {
+        findings.wrong(&node.span, "`ejected` is of proxies, not of requests: it stands in a `never` of its own");
+        return;
+    }
     if pattern == Pattern::default() && mapping.get("edge").is_none() {
-        findings.missing(&node.span, "never needs `edge`, `when`, `status`, `tls`, `reaches`, `flags` or `retry`");
+        findings.missing(
+            &node.span,
+            "never needs `edge`, `when`, `status`, `tls`, `reaches`, `flags`, `retry` or `ejected`",
+        );
         return;
     }
     let (asked_at, width) = place(key, &node.span);
@@ -368,6 +384,9 @@ fn pattern(mapping: &Mapping, findings: &mut Findings) -> Option<Pattern> {
     }
     if let Some(node) = mapping.get("retry") {
         pattern.retry = Some(retry::read(node, findings)?);
+    }
+    if let Some(node) = mapping.get("ejected") {
+        pattern.ejected = Some(findings.destination(node, "ejected")?);
     }
     if let Some(node) = mapping.get("when") {
         let when = findings.mapping(node, &WHEN)?;

@@ -7,11 +7,12 @@ use wavetank_control::config::yaml::{Entry, Mapping, Node};
 use super::expect::{Context, check, demands};
 use super::fields::{Findings, Keys};
 use super::moment::Times;
-use crate::check::{BodyMode, Check, Demand, Scope};
+use crate::check::{BodyMode, Check, Demand, Ejected, Scope};
 
 const IN_SYNC: Keys = Keys { of: "in_sync", known: &["within"], later: &[] };
 const ABORTED: Keys = Keys { of: "aborted", known: &["in", "within"], later: &[] };
 const BODY: Keys = Keys { of: "body", known: &["is", "has", "lacks"], later: &["json"] };
+const EJECTED: Keys = Keys { of: "ejected", known: &["endpoint", "within", "after", "for"], later: &[] };
 const RECOVERS: Keys = Keys { of: "recovers", known: &["by", "to"], later: &[] };
 
 /// The shares that the steps so far have set.
@@ -103,6 +104,34 @@ pub(super) fn body(node: &Node, findings: &mut Findings) -> Vec<Demand> {
         }
     }
     demands
+}
+
+/// `{endpoint: service-go@v2#0, within: 1s, after: fault/1, for: 3m}`.
+pub(super) fn ejected(
+    own: &Entry,
+    outer: &Scope,
+    context: &Context<'_>,
+    checks: &mut Vec<Check>,
+    findings: &mut Findings,
+) {
+    let node = &own.value;
+    let Some(mapping) = findings.mapping(node, &EJECTED) else { return };
+    let Some(endpoint) = mapping.get("endpoint") else {
+        findings.missing(&node.span, "ejected needs the key `endpoint`, like service-go@v2#0");
+        return;
+    };
+    let Some(endpoint) = findings.destination(endpoint, "endpoint") else { return };
+    let mut time = |name: &str| match mapping.get(name) {
+        None => Some(None),
+        Some(node) => findings.duration(node, name).map(Some),
+    };
+    let (Some(within), Some(lasts)) = (time("within"), time("for")) else { return };
+    let mut scope = outer.clone();
+    if let Some(node) = mapping.get("after") {
+        let Some(after) = context.times.after(node, context.step, findings) else { return };
+        scope.after = Some(after);
+    }
+    checks.push(check(Demand::Ejected(Ejected { endpoint, within, lasts }), &scope, own));
 }
 
 /// `{by: 90s, to: {split: …}}`: from then on it is so again.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wavetank_control::diagnostic::{Diagnostic, Severity};
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
 
@@ -37,8 +38,14 @@ fn every_manifest_is_accepted_in_its_dialect() {
         };
         let mut store = ConfigStore::new(dialect);
         for file in &scenario.config {
-            let applied = store.apply(file);
-            assert!(applied.diagnostics.is_empty(), "{}: {:#?}", scenario.file, applied.diagnostics);
+            let found = store.apply(file).diagnostics;
+            // A trap is a manifest that does something else than it seems to, and is told of.
+            let fine = if scenario.tags.iter().any(|tag| tag == "trap") {
+                !found.iter().any(Diagnostic::is_error) && found.iter().any(|own| own.severity == Severity::Warning)
+            } else {
+                found.is_empty()
+            };
+            assert!(fine, "{}: {found:#?}", scenario.file);
         }
     }
 }

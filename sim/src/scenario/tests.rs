@@ -179,7 +179,10 @@ expect:
   - {edge: a -> b, split: {v1: 70, v2: 20}}
   - {edge: a -> b, status: {20: all, 200: most}}
   - {edge: a -> b, tls: mutual, attempts: all}
-  - {edge: a -> b, ejected: {endpoint: b}}
+  - {edge: a -> b, ejected: {within: 1s}}
+  - {edge: a -> b, ejected: {endpoint: b, for: soon, withn: 1s}}
+  - {edge: a -> b, never: {ejected: b, status: 503}}
+  - {edge: a -> b, detect: {}}
   - {edge: a -> b}
   - {tls: mtls}
   - {edge: a -> b, traffic: c, status: {200: all}}

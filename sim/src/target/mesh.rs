@@ -16,6 +16,7 @@ use wavetank_control::{Control, ControlConfig};
 use wavetank_platform::{Entropy, Instant, Platform};
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
+use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Record, Recorder};
 
 use super::exchanges::Exchanges;
@@ -143,7 +144,7 @@ impl Mesh {
 
     /// Copies of the records of what began at `since` or later and has ended.
     pub(super) fn records_since(&self, since: Instant) -> Vec<Record> {
-        let records = self.records.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.records.lock().unwrap_or_else(PoisonError::into_inner);
         // Records come in the order of their ends.
         let ended_before = |record: &&Record| record.start + record.duration >= since;
         records.iter().rev().take_while(ended_before).filter(|record| record.start >= since).cloned().collect()
@@ -254,12 +255,15 @@ impl Mesh {
 
     /// What proxies recorded, and the configurations they had.
     pub(super) fn take_book(&self, cast: &Cast) -> Book {
-        let records = std::mem::take(&mut *self.records.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let records = std::mem::take(&mut *self.records.records.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut ejections = std::mem::take(&mut *self.records.ejections.lock().unwrap_or_else(PoisonError::into_inner));
+        // One proxy's stay in the order they came in.
+        ejections.sort_by(|a, b| (a.at, &a.node).cmp(&(b.at, &b.node)));
         let who = Who::new(cast);
         let inside = cast.pods.iter().map(|pod| pod.ip);
         let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
         let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
-        Book { records: in_order(records), histories: self.scribe.take(), parties }
+        Book { records: in_order(records), ejections, histories: self.scribe.take(), parties }
     }
 
     /// What the control plane sent and what proxies answered.
@@ -342,12 +346,19 @@ pub(super) async fn convergence(mesh: &Mesh, cast: &Cast, tank: &TankHandle) -> 
     }
 }
 
-/// Keeps every record in memory.
+/// Keeps every record and every ejection in memory.
 #[derive(Default)]
-struct Records(Mutex<Vec<Record>>);
+struct Records {
+    records: Mutex<Vec<Record>>,
+    ejections: Mutex<Vec<Ejection>>,
+}
 
 impl Recorder for Records {
     fn record(&self, record: Record) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+
+    fn ejection(&self, ejection: Ejection) {
+        self.ejections.lock().unwrap_or_else(PoisonError::into_inner).push(ejection);
     }
 }

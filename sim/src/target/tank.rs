@@ -22,7 +22,7 @@ use super::outcome::{RunError, RunOutcome};
 use super::own_links;
 use super::stage::Stage;
 use super::timeline::{self, Timeline};
-use super::witness::{Driven, witness};
+use super::witness::{Driven, ejections, witness};
 use crate::engine::{Engine, Tank, TankConfig, TankHandle};
 use crate::fault::{FaultOutcome, Link, LinkBook};
 use crate::observe::{Observation, ObservationLog, Selector};
@@ -252,6 +252,7 @@ fn outcome(
     let Stage { tank, cast, mesh, .. } = stage;
     let book = mesh.take_book(cast);
     let mut entries = witness(cast, &book.records, driven);
+    entries.extend(ejections(cast, &book.ejections));
     entries.extend(mesh.take_exchanges(cast));
     entries.extend(seen);
     let packets = tank.packets_hash();

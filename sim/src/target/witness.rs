@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use wavetank_proxy::ejection::{self, EjectionAction};
 use wavetank_proxy::record::{self, Direction, Leg, Protocol, Record, TlsState};
 
 use super::who::Who;
-use crate::observe::{Call, Decision, Failure, Hop, Observation, Party, Place, Service, Tls};
+use crate::observe::{Call, Decision, Ejection, EjectionChange, Failure, Hop, Observation, Party, Place, Service, Tls};
 use crate::traffic::{Plan, Sent};
 use crate::world::cast::{Cast, Pod, Role};
 use crate::world::client::CallFailure;
@@ -52,6 +53,29 @@ pub fn witness(cast: &Cast, records: &[Record], driven: &[Driven]) -> Vec<Observ
         witness.hop(record, calls.get(&index), &traffic);
     }
     witness.log
+}
+
+/// What outlier detection did, with who is who.
+pub fn ejections(cast: &Cast, noted: &[ejection::Ejection]) -> Vec<Observation> {
+    let who = Who::new(cast);
+    let observation = |own: &ejection::Ejection| {
+        let change = match own.action {
+            EjectionAction::Eject { kind, enforced: true, .. } => EjectionChange::Ejected(kind.to_string().into()),
+            EjectionAction::Eject { kind, .. } => EjectionChange::Reported(kind.to_string().into()),
+            EjectionAction::Uneject => EjectionChange::Returned,
+        };
+        Some(Observation::Ejection(Ejection {
+            at: own.at,
+            proxy: who.party(who.pod_of_node(&own.node)?),
+            destination: who.of_cluster(&own.cluster).unwrap_or_else(|| Service::host(own.cluster.clone())),
+            cluster: own.cluster.clone(),
+            endpoint: who.endpoint(own.endpoint),
+            pod: who.pod_at(own.endpoint.ip()).map(|pod| who.party(pod)),
+            change,
+            ejections: own.ejections,
+        }))
+    };
+    noted.iter().filter_map(observation).collect()
 }
 
 /// Records in the order of their starts; ties by node and connection.

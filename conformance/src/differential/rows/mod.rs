@@ -1,6 +1,7 @@
 //! The rows: each is one exchange that both sides must take alike.
 //!
 //! - [`router`]: routes, clusters, endpoints, breakers, what upstreams do
+//! - [`ejection`]: outlier detection
 //! - [`timeouts`]
 //! - [`retries`]
 //! - [`streams`]: TCP, and callers that leave
@@ -9,6 +10,7 @@
 //! - [`http2`]
 //! - [`secure`]: certificates on either side
 
+pub mod ejection;
 pub mod headers;
 pub mod http2;
 pub mod protocol;
@@ -24,6 +26,7 @@ use super::row::Row;
 pub fn all() -> Vec<Row> {
     [
         router::rows(),
+        ejection::rows(),
         timeouts::rows(),
         retries::rows(),
         streams::rows(),

@@ -56,6 +56,17 @@ impl Bench {
 
 const LEAST_REQUEST: Balancer = Balancer::LeastRequest { choices: 2 };
 
+/// Envoy keeps a turn of its own for each set of endpoints that it picks from.
+#[test]
+fn panic_has_turns_of_its_own() {
+    let mut bench = Bench::new(Balancer::RoundRobin, &[1, 1], 1);
+    let first = bench.picks(1)[0];
+    bench.assignment = endpoints(&[-1, -1]);
+    assert_eq!(bench.picks(2), [first, 1 - first], "as if nothing had been picked");
+    bench.assignment = endpoints(&[1, 1]);
+    assert_eq!(bench.picks(2), [1 - first, first], "on from where it was");
+}
+
 #[test]
 fn round_robin_alternates_strictly() {
     let picks = Bench::new(Balancer::RoundRobin, &[1, 1], 4).picks(1000);

@@ -15,8 +15,8 @@ use envoy_types::pb::google::protobuf::Any;
 
 use super::fault::{Fault, Within, each, fields};
 use super::protocol::Upstream;
-use super::value::{duration, number, parse, require_ads, required, source_ip, type_name};
-use super::{assignment, metadata, protocol, tls};
+use super::value::{duration, number, optional_duration, parse, require_ads, required, source_ip, type_name};
+use super::{assignment, metadata, outlier, protocol, tls};
 use crate::snapshot::cluster::{Balancer, Breakers, Cluster, Discovery, TransportSocketMatch, UpstreamProtocol};
 
 /// A cluster.
@@ -25,7 +25,8 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
         used: [name, transport_socket_matches, eds_cluster_config, connect_timeout, lb_policy, load_assignment,
                max_requests_per_connection, circuit_breakers, typed_extension_protocol_options,
                common_http_protocol_options, http2_protocol_options, protocol_selection, upstream_bind_config,
-               common_lb_config, transport_socket, metadata, filters, cluster_discovery_type, lb_config],
+               common_lb_config, transport_socket, metadata, filters, cluster_discovery_type, lb_config,
+               outlier_detection],
         // Names are looked up as the host looks names up. Without active health checks nothing waits for
         // them. Load reports and time-out budgets are statistics; TCP keep-alive is the host's.
         harmless: [alt_stat_name, stats_matcher, per_connection_buffer_limit_bytes,
@@ -35,8 +36,7 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
                    close_connections_on_host_health_failure, ignore_health_on_host_removal, lrs_server,
                    lrs_report_endpoint_metrics, track_timeout_budgets, track_cluster_stats],
         refused: [transport_socket_matcher, health_checks, upstream_http_protocol_options, http_protocol_options,
-                  dns_resolvers, dns_resolution_config, typed_dns_resolver_config, outlier_detection,
-                  lb_subset_config, load_balancing_policy, upstream_config, preconnect_policy,
+                  dns_resolvers, dns_resolution_config, typed_dns_resolver_config, lb_subset_config, load_balancing_policy, upstream_config, preconnect_policy,
                   connection_pool_per_downstream_connection, queuing_policies],
         refused_on: [],
     });
@@ -58,6 +58,14 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
     cluster.requests_per_connection_max = upstream.requests_per_connection_max;
     if let Some(common) = &message.common_lb_config {
         cluster.panic_threshold_percent = panic_threshold(common).within("common_lb_config")?;
+        if let Some(window) =
+            optional_duration("update_merge_window", common.update_merge_window.as_ref()).within("common_lb_config")?
+        {
+            cluster.update_merge_window = window;
+        }
+    }
+    if let Some(of) = &message.outlier_detection {
+        cluster.outlier_detection = Some(Arc::new(outlier::decode(of).within("outlier_detection")?));
     }
     cluster.transport_socket_matches =
         each("transport_socket_matches", &message.transport_socket_matches, transport_socket_match)?;
@@ -221,9 +229,9 @@ fn extension_options(message: &ProtoCluster) -> Result<Option<&Any>, Fault> {
 
 fn panic_threshold(config: &CommonLbConfig) -> Result<f64, Fault> {
     fields!(config => CommonLbConfig {
-        used: [healthy_panic_threshold, locality_config_specifier],
-        // Health changes with a push only, and pushes are taken whole.
-        harmless: [update_merge_window, ignore_new_hosts_until_first_hc, override_host_status,
+        // What a push says of health holds at once; only ejections wait for the window.
+        used: [healthy_panic_threshold, locality_config_specifier, update_merge_window],
+        harmless: [ignore_new_hosts_until_first_hc, override_host_status,
                    consistent_hashing_lb_config],
         refused: [close_connections_on_host_set_change],
         refused_on: [],

@@ -10,7 +10,7 @@
 //! - [`listener`]: `Listener`; with [`filter_chain`], [`http_manager`], [`http_filter`], [`tcp_proxy`]
 //! - [`route_config`]: `RouteConfiguration`, `VirtualHost`; with [`route`], [`route_match`],
 //!   [`route_action`], [`retry`], [`mutation`], [`matcher`]
-//! - [`cluster`]: `Cluster`; with [`protocol`]
+//! - [`cluster`]: `Cluster`; with [`protocol`], [`outlier`]
 //! - [`assignment`]: endpoints, `ClusterLoadAssignment`
 //! - [`tls`]: transport sockets of both sides
 //! - [`value`]: durations, addresses, wrappers, `Any`
@@ -28,6 +28,7 @@ pub mod listener;
 pub mod matcher;
 pub mod metadata;
 pub mod mutation;
+pub mod outlier;
 pub mod protocol;
 pub mod retry;
 pub mod route;

@@ -7,6 +7,7 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CommonLbConfig, EdsClusterConfig, LbConfig, LeastRequestLbConfig, TransportSocketMatch,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Proto, OutlierDetection};
+use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
 };
@@ -42,6 +43,12 @@ fn fault(change: impl FnOnce(&mut Proto)) -> String {
     let mut message = eds();
     change(&mut message);
     cluster(&packed(&message)).map(|_| "accepted".to_owned()).unwrap_or_else(|error| error.to_string())
+}
+
+fn outlier_fault(change: impl FnOnce(&mut OutlierDetection)) -> String {
+    let mut outlier = OutlierDetection::default();
+    change(&mut outlier);
+    fault(|message| message.outlier_detection = Some(outlier))
 }
 
 fn mutual_tls(names: &[&str]) -> UpstreamTlsContext {
@@ -153,12 +160,47 @@ fn a_cluster_says_all_it_means() {
 }
 
 #[test]
+fn outlier_detection_has_envoys_defaults() {
+    let mut message = eds();
+    assert!(cluster(&packed(&message)).unwrap().outlier_detection.is_none());
+    message.outlier_detection = Some(OutlierDetection::default());
+    let decoded = cluster(&packed(&message)).unwrap();
+    assert_eq!(*decoded.outlier_detection.unwrap(), crate::snapshot::outlier::OutlierDetection::default());
+    assert_eq!(decoded.update_merge_window, std::time::Duration::from_secs(1));
+    // The cap is no less than the base.
+    let base = Some(Duration { seconds: 400, nanos: 0 });
+    message.outlier_detection = Some(OutlierDetection { base_ejection_time: base, ..Default::default() });
+    let decoded = cluster(&packed(&message)).unwrap().outlier_detection.unwrap();
+    assert_eq!(decoded.max_ejection_time, std::time::Duration::from_secs(400));
+}
+
+#[test]
 fn what_would_change_traffic_is_refused_by_field() {
     let name = "cluster `outbound|80|v1|a.test`";
     for (got, wanted) in [
         (
-            fault(|message| message.outlier_detection = Some(OutlierDetection::default())),
-            "outlier_detection: wanted nothing (the field is not supported), got a value",
+            outlier_fault(|outlier| outlier.detect_degraded_hosts = on(true)),
+            "outlier_detection.detect_degraded_hosts: wanted false (true is not supported), got true",
+        ),
+        (
+            outlier_fault(|outlier| outlier.monitors = vec![TypedExtensionConfig::default()]),
+            "outlier_detection.monitors: wanted nothing (the field is not supported), got a value",
+        ),
+        (
+            outlier_fault(|outlier| outlier.max_ejection_percent = number(101)),
+            "outlier_detection.max_ejection_percent: wanted 0 to 100, got 101",
+        ),
+        (
+            outlier_fault(|outlier| outlier.enforcing_success_rate = number(101)),
+            "outlier_detection.enforcing_success_rate: wanted 0 to 100, got 101",
+        ),
+        (
+            outlier_fault(|outlier| outlier.interval = Some(Duration::default())),
+            "outlier_detection.interval: wanted 1ms at least, got 0ns",
+        ),
+        (
+            outlier_fault(|outlier| outlier.max_ejection_time = Some(Duration { seconds: 29, nanos: 0 })),
+            "outlier_detection.max_ejection_time: wanted 30s at least, got 29s",
         ),
         (
             fault(|message| message.lb_policy = 2),

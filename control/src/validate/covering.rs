@@ -12,6 +12,7 @@ use crate::config::http_match::{HttpMatchSpec, Pattern};
 use crate::config::string_match::StringMatch;
 use crate::config::virtual_service::HttpRouteSpec;
 
+use super::re2;
 use super::set::Scope;
 
 /// Size of a compiled expression, in bytes.
@@ -160,7 +161,8 @@ fn labels(earlier: &HttpMatchSpec, later: &HttpMatchSpec) -> bool {
 
 /// An expression that must match the whole value; `None` when it is no expression, or too large a one.
 pub(super) fn whole(text: &str) -> Option<Regex> {
-    RegexBuilder::new(&format!("^(?:{text})$")).size_limit(REGEX_SIZE_MAX).build().ok()
+    let rewritten = re2::rewrite(text).ok()?;
+    RegexBuilder::new(&format!("^(?:{rewritten})$")).size_limit(REGEX_SIZE_MAX).build().ok()
 }
 
 #[cfg(test)]

@@ -120,10 +120,13 @@ impl<'s> Known<'s> {
     pub(super) fn nearest_service(&self, written: &str, namespace: &str) -> Option<&str> {
         self.guesses.set(self.guesses.get().checked_sub(1)?);
         let own = self.services.values().filter(|service| service.namespace == namespace).map(|service| service.name);
-        if !written.contains('.') {
-            return suggest::nearest(written, own.take(CANDIDATES_MAX));
-        }
-        suggest::nearest(written, self.services.keys().map(String::as_str).take(CANDIDATES_MAX))
+        let Some((name, rest)) = written.split_once('.') else {
+            return suggest::nearest_name(written, own.take(CANDIDATES_MAX));
+        };
+        let names = self.services.keys().filter_map(|full| full.split_once('.'));
+        let names = names.filter(|(_, of)| of.eq_ignore_ascii_case(rest)).map(|(name, _)| name);
+        let near = suggest::nearest_name(name, names.take(CANDIDATES_MAX))?.to_owned();
+        self.services.get_key_value(&format!("{near}.{}", rest.to_ascii_lowercase())).map(|(full, _)| full.as_str())
     }
 }
 

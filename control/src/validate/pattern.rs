@@ -79,11 +79,13 @@ fn refused(text: &str, span: &Span, dialect: Dialect) -> Option<Diagnostic> {
         return Some(Diagnostic::error(codes::REGEX, span, message));
     }
     let finding = || Diagnostic::error(codes::REGEX, span, format!("`{}` is no regular expression", cut(text)));
-    if let Some(why) = re2::refuses(text) {
-        return Some(finding().with_help(why));
-    }
-    let anchored = format!("^(?:{text})$");
-    let error = RegexBuilder::new(&anchored).size_limit(REGEX_SIZE_MAX).build().err()?;
+    let rewritten = match re2::rewrite(text) {
+        Ok(rewritten) => rewritten,
+        Err(why) => return Some(finding().with_help(why)),
+    };
+    // The expression must be right by itself: `a)|(b` would be one in parentheses.
+    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_SIZE_MAX).build().err();
+    let error = build(&rewritten).or_else(|| build(&format!("^(?:{rewritten})$")))?;
     Some(finding().with_help(reason(&error)))
 }
 

@@ -35,7 +35,7 @@ fn gateway(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnos
     let mut finding = Diagnostic::warning(codes::UNKNOWN_GATEWAY, &written.span, message);
     // `mesh` is no Gateway, and is mistyped like one.
     let names = || gateways.keys().filter(|(of, _)| *of == namespace).map(|(_, name)| *name);
-    let near = suggest::nearest(&name, names().chain(["mesh"]));
+    let near = suggest::nearest_name(&name, names().chain(["mesh"]));
     let elsewhere = gateways.iter().find(|((_, other), _)| *other == name);
     match (near, elsewhere) {
         (Some(near), _) => {
@@ -87,7 +87,7 @@ fn subset(scope: &Scope<'_>, host: &str, name: &Spanned<String>, found: &mut Vec
     if subsets().any(|subset| subset.name.value == name.value) {
         return;
     }
-    if rules.is_empty() && scope.extent == Extent::Part {
+    if scope.extent == Extent::Part && rules.iter().all(|rule| rule.is_wildcard()) {
         // The rule may be in the cluster.
         return;
     }
@@ -106,7 +106,7 @@ fn subset(scope: &Scope<'_>, host: &str, name: &Spanned<String>, found: &mut Vec
         found.push(finding.with_help(format!("no DestinationRule is for `{host}`; one has to define the subset")));
         return;
     }
-    let near = suggest::nearest(&name.value, subsets().map(|subset| subset.name.value.as_str()));
+    let near = suggest::nearest_name(&name.value, subsets().map(|subset| subset.name.value.as_str()));
     found.push(meant(finding, near));
 }
 

@@ -83,11 +83,12 @@ impl Scope<'_> {
         GatewayRef::resolve(written, self.namespace(), &self.mesh.domain, self.dialect)
     }
 
-    /// A reference to nothing: of a part of a mesh it is sure only when something of nearly that name is there.
+    /// What is sure only where all of the mesh is known: of a part it is worth knowing and no more, however near the
+    /// name of something else is.
     pub(super) fn missing(&self, finding: Diagnostic) -> Diagnostic {
-        if self.extent == Extent::Whole || finding.help.is_some() {
-            return finding;
+        match self.extent {
+            Extent::Whole => finding,
+            Extent::Part => Diagnostic { severity: Severity::Note, ..finding },
         }
-        Diagnostic { severity: Severity::Note, ..finding }
     }
 }

@@ -166,7 +166,8 @@ fn a_canary_keeps_names_weights_and_places() {
         assert_eq!(*agent, StringMatch::Regex(".*?(Firefox).*?".into()));
         assert_eq!(route.matches[0].uri, Some(StringMatch::Prefix("/env".into())));
         assert_eq!(route.timeout, Some(Duration::from_millis(1500)));
-        assert_eq!(route.retries.as_ref().unwrap().per_try_timeout, Some(Duration::from_millis(500)));
+        let bound = route.retries.as_ref().unwrap().per_try_timeout.as_ref().map(|bound| bound.value);
+        assert_eq!(bound, Some(Duration::from_millis(500)));
         let shown: Vec<_> = route
             .destinations
             .iter()
@@ -201,7 +202,8 @@ fn port_level_settings_replace_and_subsets_override() {
         let both = rule.components(v2, 8000, dialect);
         let pool = both.connection_pool.unwrap();
         assert_eq!((pool.connections_max, pool.requests_max, pool.retries_max), (Some(10), Some(7), None));
-        assert_eq!(pool.connect_timeout, Some(Duration::from_millis(30)));
+        let timeout = pool.connect_timeout.as_ref().map(|timeout| timeout.value);
+        assert_eq!(timeout, Some(Duration::from_millis(30)));
         let inherited = if dialect == Dialect::V1_0 { Some(LoadBalancer::Random) } else { None };
         assert_eq!(both.load_balancer, inherited, "{dialect}");
     }

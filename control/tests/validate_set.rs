@@ -103,11 +103,19 @@ fn of_a_part_of_a_mesh_only_what_is_sure_is_a_warning() {
     let to = |host: &str| {
         virtual_service("a", &format!("hosts: [a.com], http: [{{route: [{{destination: {{host: {host}}}}}]}}]"))
     };
-    part(&to("service-goo"), &["warning[MS0214]"]);
+    // However near a name is, the other one may be in the cluster.
+    part(&to("service-goo"), &["note[MS0214]"]);
+    part(&to("service-js"), &["note[MS0214]"]);
+    part(&to("ratings.default.svc.cluster.local"), &["note[MS0214]"]);
     part(&to("reviews"), &["note[MS0214]"]);
     part(&to("service-go, subset: v2"), &["warning[MS0212]"]);
     part(&to("reviews, subset: v2"), &["note[MS0214]"]);
     part(&virtual_service("a", &format!("hosts: [x.example.com], gateways: [public], {TO_GO}")), &["note[MS0211]"]);
+    part(&virtual_service("a", &format!("hosts: [x.example.com], gateways: [frint], {TO_GO}")), &["note[MS0211]"]);
+    // A rule for all says nothing of the subsets of one.
+    let default = rule("all", "host: '*.local', trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}");
+    part(&(default.clone() + &to("reviews.default.svc.cluster.local, subset: v1")), &["note[MS0214]"]);
+    part(&(default + &to("service-go, subset: v1")), &[]);
 }
 
 #[test]
@@ -186,35 +194,64 @@ fn routes_behind_what_takes_their_requests() {
             spec => format!("{{match: [{spec}], {route}}}"),
         };
         let http: Vec<String> = matches.iter().map(one).collect();
-        virtual_service("a", &format!("hosts: [service-go], gateways: [mesh], http: [{}]", http.join(", ")))
+        virtual_service("a", &format!("hosts: [service-go], gateways: [mesh, front], http: [{}]", http.join(", ")))
     };
+    const ROUTE: &str = "warning[MS0216]: no request reaches this route";
+    const MATCH: &str = "warning[MS0216]: no request reaches this match";
+    const IDLE: &str = "note[MS0216]: this match adds nothing";
+    // Each finding by the number of the route, and of the match, whose place it has; matches count from 1.
     for (matches, wanted) in [
-        (&["", ""][..], 1),
-        (&["{uri: {prefix: /}}", "{uri: {exact: /a}}"], 1),
-        (&["{uri: {prefix: /a}}", "{uri: {prefix: /ab}}"], 1),
-        (&["{uri: {prefix: /ab}}", "{uri: {prefix: /a}}", ""], 0),
-        (&["{uri: {prefix: /A}, ignoreUriCase: true}", "{uri: {prefix: /ab}}"], 1),
-        (&["{uri: {prefix: /a}}", "{uri: {prefix: /ab}, ignoreUriCase: true}"], 0),
-        (&["{uri: {regex: '/a.*'}}", "{uri: {exact: /abc}}"], 1),
-        (&["{uri: {regex: '/a.'}}", "{uri: {exact: /abc}}"], 0),
-        (&["{headers: {x: {exact: a}}}", "{headers: {x: {exact: a}, y: {exact: b}}}"], 1),
-        (&["{headers: {x: {exact: a}, y: {exact: b}}}", "{headers: {x: {exact: a}}}"], 0),
-        (&["{headers: {x: {}}}", "{headers: {x: {exact: a}}}"], 1),
-        (&["{withoutHeaders: {x: {exact: a}}}", "{withoutHeaders: {x: {prefix: a}}}"], 1),
-        (&["{withoutHeaders: {x: {prefix: a}}}", "{withoutHeaders: {x: {exact: a}}}"], 0),
-        (&["{sourceLabels: {app: a}}", "{sourceLabels: {app: a, version: v1}}"], 1),
-        (&["{sourceLabels: {app: a}}", "{sourceLabels: {app: b}}", ""], 0),
-        (&["{port: 80}", "{uri: {prefix: /a}}"], 0),
-        (&["{port: 80}", "{port: 80, uri: {prefix: /a}}"], 1),
-        (&["{gateways: [front]}", "{uri: {prefix: /a}}"], 0),
-        (&["{uri: {prefix: /}}", "{gateways: [front], uri: {prefix: /a}}"], 0),
-        (&["{method: {exact: GET}}", "{method: {exact: POST}}", ""], 0),
-        (&["{uri: {prefix: /a}}", "{uri: {prefix: /a/b}}, {uri: {prefix: /c}}"], 1),
-        (&["{uri: {prefix: /a}}, {uri: {exact: /a/b}}"], 1),
+        (&["", ""][..], &[(2, 0, ROUTE)][..]),
+        (&["{uri: {prefix: /}}", "{uri: {exact: /a}}"], &[(2, 0, ROUTE)]),
+        (&["{uri: {prefix: /a}}", "{uri: {prefix: /ab}}"], &[(2, 0, ROUTE)]),
+        (&["{uri: {prefix: /ab}}", "{uri: {prefix: /a}}", ""], &[]),
+        (&["{uri: {prefix: /A}, ignoreUriCase: true}", "{uri: {prefix: /ab}}"], &[(2, 0, ROUTE)]),
+        (&["{uri: {prefix: /a}}", "{uri: {prefix: /ab}, ignoreUriCase: true}"], &[]),
+        (&["{uri: {regex: '/a.*'}}", "{uri: {exact: /abc}}"], &[(2, 0, ROUTE)]),
+        (&["{uri: {regex: '/a.'}}", "{uri: {exact: /abc}}"], &[]),
+        (&["{uri: {regex: '.*'}}", "{uri: {prefix: /a}}", ""], &[(2, 0, ROUTE), (3, 0, ROUTE)]),
+        (&["{uri: {regex: '/.*'}}", ""], &[(2, 0, ROUTE)]),
+        (&["{headers: {x: {regex: '.*'}}}", "{headers: {x: {exact: a}}}"], &[(2, 0, ROUTE)]),
+        (&["{headers: {x: {exact: a}}}", "{headers: {x: {exact: a}, y: {exact: b}}}"], &[(2, 0, ROUTE)]),
+        (&["{headers: {x: {exact: a}, y: {exact: b}}}", "{headers: {x: {exact: a}}}"], &[]),
+        (&["{headers: {x: {}}}", "{headers: {x: {exact: a}}}"], &[(2, 0, ROUTE)]),
+        (&["{withoutHeaders: {x: {exact: a}}}", "{withoutHeaders: {x: {prefix: a}}}"], &[(2, 0, ROUTE)]),
+        (&["{withoutHeaders: {x: {prefix: a}}}", "{withoutHeaders: {x: {exact: a}}}"], &[]),
+        (&["{sourceLabels: {app: a}}", "{sourceLabels: {app: a, version: v1}}"], &[(2, 0, ROUTE)]),
+        (&["{sourceLabels: {app: a}}", "{sourceLabels: {app: b}}", ""], &[]),
+        (&["{sourceNamespace: a}", "{sourceNamespace: a, uri: {prefix: /a}}"], &[(2, 0, ROUTE)]),
+        // A match's gateways make its conditions on the client count for nothing.
+        (&["{sourceNamespace: a}", "{gateways: [mesh], sourceNamespace: a}"], &[]),
+        (&["{gateways: [mesh], sourceNamespace: a}", "{gateways: [mesh], uri: {prefix: /a}}"], &[(2, 0, ROUTE)]),
+        (&["{port: 80}", "{uri: {prefix: /a}}"], &[]),
+        (&["{port: 80}", "{port: 80, uri: {prefix: /a}}"], &[(2, 0, ROUTE)]),
+        (&["{port: 0}", "{uri: {prefix: /a}}"], &[(2, 0, ROUTE)]),
+        (&["{gateways: [front]}", "{uri: {prefix: /a}}"], &[]),
+        (&["{uri: {prefix: /}}", "{gateways: [front], uri: {prefix: /a}}"], &[(2, 0, ROUTE)]),
+        (&["{method: {exact: GET}}", "{method: {exact: POST}}", ""], &[]),
+        (&["{uri: {prefix: /a}}", "{uri: {prefix: /a/b}}, {uri: {prefix: /c}}"], &[(2, 1, MATCH)]),
+        (&["{uri: {prefix: /a}}, {uri: {exact: /a/b}}"], &[(1, 2, IDLE)]),
     ] {
-        let found = found_in(Dialect::V1, Extent::Whole, &routes(matches));
+        let text = routes(matches);
+        let line = text.lines().nth(4).unwrap();
+        let column = |route: usize, block: usize| {
+            let begins = line.match_indices(if block == 0 { "{match:" } else { "{uri:" });
+            let plain = line.match_indices("{route:").map(|(at, _)| at);
+            let mut starts: Vec<usize> = begins.map(|(at, _)| at).collect();
+            if block == 0 {
+                starts.extend(plain);
+                starts.sort_unstable();
+                return starts[route - 1] + 1;
+            }
+            let before = matches[..route - 1].iter().map(|written| written.matches("{uri:").count()).sum::<usize>();
+            starts[before + block - 1] + 1
+        };
+        let wanted: Vec<String> =
+            wanted.iter().map(|(route, block, told)| format!("own.yaml:5:{}: {told}", column(*route, *block))).collect();
+        let found = found_in(Dialect::V1, Extent::Whole, &text);
         let found: Vec<_> = found.iter().filter(|found| found.contains("MS0216")).collect();
-        assert_eq!(found.len(), wanted, "{matches:?} {found:?}");
+        let fits = found.len() == wanted.len() && found.iter().zip(&wanted).all(|(a, b)| a.starts_with(b.as_str()));
+        assert!(fits, "{matches:?}\n{found:#?}\nis not\n{wanted:#?}");
     }
 }
 
@@ -231,6 +268,13 @@ fn settings_that_istio_refuses() {
         ("retries: {attempts: 2, retryOn: gateway-eror}", "MS0217"),
         ("timeout: 1s, retries: {attempts: 2, perTryTimeout: 2s}", "MS0229"),
         ("match: [{headers: {'a b': {exact: x}}}]", "MS0222"),
+        ("match: [{headers: {':authority': {exact: x}}}]", "MS0222"),
+        ("match: [{headers: {x: {regex: '*'}}}]", "MS0207"),
+        ("match: [{headers: {x: null}}]", "MS0101"),
+        ("match: [{headers: {X-A: {exact: a}, x-a: {exact: b}}}]", "warning[MS0003]"),
+        ("match: [{sourceNamespace: 'Bad NS'}]", "MS0101"),
+        ("match: [{sourceLabels: {'a b': x}}]", "MS0101"),
+        ("match: [{sourceLabels: {a: 'x-'}}]", "MS0101"),
         ("match: [{headers: {x: {prefix: ''}}}]", "MS0202"),
         ("match: [{uri: {regex: '/(?!a).*'}}]", "MS0207"),
         ("match: [{uri: {regex: '/a**'}}]", "MS0207"),
@@ -243,7 +287,9 @@ fn settings_that_istio_refuses() {
         "retries: {attempts: 0}",
         "retries: {attempts: 2, retryOn: 'gateway-error,503,reset'}",
         "match: [{uri: {prefix: ''}}]",
-        "match: [{headers: {':authority': {exact: x}}}]",
+        "match: [{uri: {regex: '/users/{id}'}}]",
+        "match: [{uri: {regex: '/[^[]*'}}]",
+        "match: [{withoutHeaders: {x: {regex: '*'}}}]",
     ] {
         whole(&with(fine), &[]);
     }
@@ -251,4 +297,118 @@ fn settings_that_istio_refuses() {
     whole(&exported("[., '*']"), &["MS0221"]);
     whole(&exported("[., default]"), &["MS0221"]);
     whole(&exported("[., other]"), &[]);
+}
+
+#[test]
+fn a_match_for_a_gateway_that_the_virtual_service_is_not_bound_to() {
+    let with = |gateways: &str, of_match: &str| {
+        let http = format!("http: [{{match: [{{gateways: [{of_match}]}}], route: [{{destination: {{host: service-go}}}}]}}]");
+        virtual_service("a", &format!("hosts: [service-go, shop.example.com]{gateways}, {http}"))
+    };
+    whole(&with("", "front"), &["own.yaml:5:71: warning[MS0230]: default/a is not bound to `front`"]);
+    whole(&with(", gateways: [front, mesh]", "front, mesh"), &[]);
+    whole(&with(", gateways: [default/front, mesh]", "front"), &[]);
+    whole(&with(", gateways: [front, mesh]", "fromt"), &["MS0230"]);
+    // It does not claim the host there.
+    let other = virtual_service("b", &format!("hosts: [shop.example.com], gateways: [front], {TO_GO}"));
+    whole(&(with("", "front") + &other), &["MS0230"]);
+}
+
+#[test]
+fn a_host_in_two_spellings_is_no_conflict() {
+    let both = "hosts: [service-go, service-go.default.svc.cluster.local]";
+    whole(&virtual_service("a", &format!("{both}, {TO_GO}")), &[]);
+    whole(&virtual_service("a", &format!("hosts: [a.com, A.com], {TO_GO}")), &[]);
+    whole(&virtual_service("a", &format!("hosts: [a.com, a.com], {TO_GO}")), &["MS0204"]);
+    let two = "hosts: [shop.example.com, SHOP.example.com], gateways: [front]";
+    whole(&virtual_service("a", &format!("{two}, {TO_GO}")), &[]);
+}
+
+#[test]
+fn a_subset_of_a_rule_that_is_not_used() {
+    let to = |host: &str| {
+        virtual_service("a", &format!("hosts: [a.com], http: [{{route: [{{destination: {{host: {host}}}}}]}}]"))
+    };
+    let v2 = "subsets: [{name: v2, labels: {app: service-go}}]";
+    let full = "host: service-go.default.svc.cluster.local";
+    let in_c = rule("c", &format!("{full}, {v2}")).replace("name: c}", "name: c, namespace: c}");
+    let unused = "MS0212]: no DestinationRule that is used here defines the subset `v2`";
+    // Of a third namespace; of a less specific host; not exported.
+    whole(&(in_c.clone() + &to("service-go, subset: v2")), &[unused]);
+    whole(&(rule("all", &format!("host: '*.local', {v2}")) + &to("service-go, subset: v2")), &[unused]);
+    let hidden = rule("b", &format!("host: service-go, exportTo: [other], {v2}"));
+    whole(&(hidden + &to("service-go, subset: v2")), &[unused]);
+    // Of the client's own namespace, and of the root's.
+    let from_c = to("service-go.default.svc.cluster.local, subset: v2").replace("name: a}", "name: a, namespace: c}");
+    whole(&(in_c.clone() + &from_c), &[]);
+    whole(&(in_c.replace("namespace: c", "namespace: istio-system") + &from_c), &[unused]);
+    let old = found_in(Dialect::V1_0, Extent::Whole, &(in_c + &to("service-go, subset: v2")));
+    assert!(!old.iter().any(|found| found.contains("MS0212")), "{old:?}");
+}
+
+#[test]
+fn a_udp_port_is_no_destination() {
+    let dns = "apiVersion: v1\nkind: Service\nmetadata: {name: dns}\nspec: {ports: [{name: dns, port: 53, protocol: UDP}, {name: http, port: 80}]}\n";
+    let to = |port: u16| {
+        let http = format!("http: [{{route: [{{destination: {{host: dns, port: {{number: {port}}}}}}}]}}]");
+        dns.to_owned() + &virtual_service("a", &format!("hosts: [dns], {http}"))
+    };
+    whole(&to(53), &["MS0227"]);
+    whole(&to(80), &[]);
+}
+
+#[test]
+fn what_istio_1_0_takes_and_does_not() {
+    let old = |text: &str, wanted: &[&str]| {
+        let found = found_in(Dialect::V1_0, Extent::Whole, text);
+        let own: Vec<_> = found.into_iter().filter(|found| found.starts_with("own.yaml")).collect();
+        let fits = own.len() == wanted.len() && own.iter().zip(wanted).all(|(found, wanted)| found.contains(wanted));
+        assert!(fits, "{text}\n{own:#?}\nis not\n{wanted:#?}");
+    };
+    let policy = |policy: &str| rule("a", &format!("host: '*.local', trafficPolicy: {policy}"));
+    old(&policy("{loadBalancer: {simple: LEAST_REQUEST}}"), &["own.yaml:5:63: error[MS0105]"]);
+    old(&policy("{loadBalancer: {simple: UNSPECIFIED}}"), &["MS0105"]);
+    old(&policy("{loadBalancer: {simple: LEAST_CONN}}"), &[]);
+    old(&policy("{}"), &["MS0104"]);
+    old(&rule("a", "host: '*.local', subsets: [{name: a}, {name: a}]"), &["warning[MS0208]"]);
+    old(&rule("a", "host: '*.local', subsets: [{name: v1Canary, labels: {a: 'x-'}}]"), &[]);
+    let later = "trafficPolicy: {loadBalancer: {simple: RANDOM}}";
+    old(&rule("b", &format!("host: service-go, {later}")), &["own.yaml:5:41: warning[MS0228]"]);
+    old(&rule("b", &format!("host: service-go, {later}, subsets: [{{name: all}}]")), &[]);
+    let matched = |block: &str| {
+        let http = format!("http: [{{match: [{block}], route: [{{destination: {{host: service-go}}}}]}}]");
+        virtual_service("a", &format!("hosts: [service-go], {http}"))
+    };
+    old(&matched("{headers: {x: {prefix: ''}}}"), &["warning[MS0202]"]);
+    old(&matched("{headers: {x.y: {exact: a}}}"), &[]);
+    old(&matched("{gateways: [front]}"), &["MS0230"]);
+    old(&virtual_service("a", &format!("hosts: [foo.com.], {TO_GO}")), &["error[MS0203]"]);
+    old(&virtual_service("a", TO_GO), &["MS0104", "MS0202"]);
+    old(&virtual_service("a", &format!("hosts: [service-go], gateways: [other/front], {TO_GO}")), &["error[MS0209]"]);
+    old(&virtual_service("a", &format!("hosts: [service-goo], {TO_GO}")), &["MS0213"]);
+    let two = |a: &str, b: &str| virtual_service("a", &format!("{a}, {TO_GO}")) + &virtual_service("b", &format!("{b}, {TO_GO}"));
+    old(&two("hosts: [service-go]", "hosts: [service-go]"), &["MS0218"]);
+    let gateway = |protocol: &str| {
+        format!("apiVersion: networking.istio.io/v1alpha3\nkind: Gateway\nmetadata: {{name: g}}\nspec:\n  servers: [{{port: {{number: 90, name: x, protocol: {protocol}}}, hosts: ['*']}}]\n")
+    };
+    old(&gateway("GRPC-WEB"), &["own.yaml:5:52: error[MS0105]"]);
+    old(&gateway("REDIS"), &["MS0108"]);
+    whole(&gateway("GRPC-WEB"), &[]);
+    whole(&gateway("MYSQL"), &["MS0108"]);
+    whole(&gateway("FTP"), &["MS0101"]);
+}
+
+#[test]
+fn a_field_that_cannot_be_read_hides_only_what_comes_of_it() {
+    let with = |route: &str| virtual_service("a", &format!("hosts: [service-go], http: [{{{route}}}, {{{TO}}}]"));
+    const TO: &str = "route: [{destination: {host: service-go}}]";
+    let split = "route: [{destination: {host: service-go, subset: V_1}, weight: 0}, {destination: {host: service-go}}]";
+    let all = ["MS0209", "MS0206", "MS0217", "MS0102", "MS0216"];
+    whole(&with(&format!("{split}, timeout: 0s, retrys: {{}}")), &all);
+    // The field may be the one that says what is missing.
+    whole(&with("rout: [{destination: {host: service-go}}], match: [{uri: {prefix: /a}}]"), &["MS0102"]);
+    whole(&with(&format!("mach: [{{uri: {{prefix: /a}}}}], {TO}")), &["MS0102"]);
+    whole(&with(&format!("match: [{{urii: {{prefix: /a}}}}], {TO}")), &["MS0102"]);
+    let unread = "route: [{destination: {host: service-go}, wight: 1}, {destination: {host: service-go}, weight: 0}]";
+    whole(&with(&format!("{unread}, match: [{{uri: {{prefix: /a}}}}]")), &["MS0102"]);
 }

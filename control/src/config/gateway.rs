@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Span, Spanned};
+use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::{Decoder, Fields};
@@ -107,14 +108,22 @@ fn server(node: &Node, decoder: &mut Decoder) -> Option<ServerSpec> {
 
 fn protocol(node: &Node, decoder: &mut Decoder) -> Option<String> {
     let word = values::string(node, decoder)?;
+    let old = decoder.dialect == Dialect::V1_0;
     match word.to_ascii_uppercase().as_str() {
+        "GRPC-WEB" | "MYSQL" if old => {
+            let message = format!("Istio 1.0 has no protocol `{word}`");
+            decoder.error(codes::NOT_IN_DIALECT, &node.span, message);
+        }
         "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => return Some(word),
-        "HTTPS" | "MONGO" | "TCP" | "TLS" => {
+        "HTTPS" | "MONGO" | "MYSQL" | "REDIS" | "TCP" | "TLS" | "UDP" => {
             let message = format!("the protocol `{word}` of a Gateway server is not supported yet");
             decoder.error(codes::VALUE_NOT_YET, &node.span, message);
         }
         _ => {
-            let known = "HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, TCP, TLS";
+            let known = match old {
+                true => "HTTP, HTTPS, GRPC, HTTP2, MONGO, REDIS, TCP, TLS",
+                false => "HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, MYSQL, REDIS, TCP, TLS",
+            };
             decoder.error(codes::VALUE, &node.span, format!("`{word}` is none of {known}"));
         }
     }

@@ -142,7 +142,7 @@ impl Scope<'_> {
             name: spec.name.clone(),
             matches: spec.matches.iter().map(|spec| self.http_match(spec)).collect(),
             destinations: spec.route.iter().map(|spec| self.destination(spec, only)).collect(),
-            timeout: spec.timeout,
+            timeout: spec.timeout.as_ref().map(|timeout| timeout.value),
             retries: spec.retries.clone(),
             span: spec.span.clone(),
         }

@@ -11,6 +11,8 @@ mod export;
 mod full_match;
 mod gateway;
 mod gateways;
+mod host;
+mod in_force;
 mod known;
 mod names;
 mod object;

@@ -252,13 +252,13 @@ fn rules_of_one_host_are_merged_and_the_most_specific_is_taken() {
 fn a_bad_document_leaves_its_previous_version_in_force() {
     let mut store = store(Dialect::V1_0, &[CANARY]);
     let before = store.snapshot();
-    let bad = CANARY.replace("weight: 30", "weight: 40").replace("- name: v2", "- name: v1");
+    let bad = CANARY.replace("weight: 30", "weight: 40").replace("- name: v2", "- name: v_2");
     let applied = store.apply(&SourceFile::new("bad.yaml", bad));
     let shown: Vec<_> = applied.diagnostics.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [
-            "bad.yaml:17:11: error[MS0208]: two subsets are named `v1`",
+            "bad.yaml:17:11: error[MS0209]: `v_2` is no name of a subset",
             "bad.yaml:42:15: error[MS0206]: the weights are 70 + 40 = 110, not 100"
         ]
     );

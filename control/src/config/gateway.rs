@@ -17,6 +17,8 @@ use super::yaml::Node;
 pub struct GatewaySpec {
     /// Labels of its proxies; empty selects every gateway proxy.
     pub selector: BTreeMap<String, String>,
+    /// Where the selector is written; the spec where none is.
+    pub selector_span: Span,
     /// Ports it opens.
     pub servers: Vec<ServerSpec>,
     /// Where the spec is written.
@@ -85,7 +87,8 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<GatewaySpec> 
     let selector = fields.optional("selector", decoder, values::labels);
     fields.required("servers", decoder, |_, _| Some(()));
     let servers = fields.list("servers", decoder, server);
-    Some(GatewaySpec { selector: selector.unwrap_or_default(), servers, span: node.span.clone() })
+    let selector_span = fields.entry("selector").map_or(&node.span, |entry| &entry.value.span).clone();
+    Some(GatewaySpec { selector: selector.unwrap_or_default(), selector_span, servers, span: node.span.clone() })
 }
 
 fn server(node: &Node, decoder: &mut Decoder) -> Option<ServerSpec> {

@@ -90,7 +90,8 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<HttpMatchSpec
     let method = pattern("method", decoder);
     let authority = pattern("authority", decoder);
     let mut header_names = Vec::new();
-    let headers = fields.optional("headers", decoder, |node, decoder| header_patterns(node, &mut header_names, decoder));
+    let headers =
+        fields.optional("headers", decoder, |node, decoder| header_patterns(node, &mut header_names, decoder));
     let without_headers = fields.optional("withoutHeaders", decoder, |node, decoder| {
         let mut patterns = header_patterns(node, &mut header_names, decoder)?;
         let is_star = |pattern: &Pattern| matches!(&pattern.value, StringMatch::Regex(regex) if regex == "*");

@@ -21,7 +21,8 @@ pub fn outbound(dialect: Dialect, block: Option<&Retries>) -> Option<RetryPolicy
         return None;
     }
     let avoid = block.ignore_previous_hosts.unwrap_or(true) && dialect.retries_avoid_previous_hosts();
-    let mut policy = policy(block.attempts, dialect.retry_on(block.retry_on.as_ref().map(|asked| asked.value.as_str())), avoid);
+    let mut policy =
+        policy(block.attempts, dialect.retry_on(block.retry_on.as_ref().map(|asked| asked.value.as_str())), avoid);
     policy.per_try_timeout = block.per_try_timeout.as_ref().and_then(|bound| shape::duration(bound.value));
     policy.retry_back_off = block
         .backoff

@@ -218,12 +218,19 @@ fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Ve
             }
             continue;
         }
+        // Two of one name: the first counts.
+        let mut own: Vec<Subset> = Vec::new();
+        for subset in subsets {
+            if own.iter().all(|first| first.name != subset.name) {
+                own.push(subset);
+            }
+        }
         rules.push(DestinationRule {
             name: metadata.name.value.clone(),
             namespace: metadata.namespace.clone(),
             host,
             policy: spec.policy.clone(),
-            subsets: subsets.collect(),
+            subsets: own,
             export_to,
             created: stored.created,
             span: metadata.span.clone(),

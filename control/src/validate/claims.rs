@@ -67,9 +67,8 @@ impl<'s> Claims<'s> {
             return;
         }
         if let Some(older) = claims.iter().find(hides) {
-            let message = format!(
-                "an older VirtualService already routes `{host}` in the mesh; {own} has no effect there"
-            );
+            let message =
+                format!("an older VirtualService already routes `{host}` in the mesh; {own} has no effect there");
             let finding = Diagnostic::warning(codes::CONFLICTING_HOST, &written.span, message);
             found.push(finding.with_related(older.span, "the older one is here"));
             return;

@@ -32,11 +32,17 @@ pub(super) fn check_text(text: &str, span: &Span, role: Role, dialect: Dialect, 
     if let Some(problem) = problem(text, role, dialect) {
         found.push(Diagnostic::error(codes::HOST, span, problem));
     } else if role == Role::Destination && text.starts_with('*') {
-        let message = format!("`{text}` is a wildcard, and no Service has that name; requests sent there are answered 503");
+        let message =
+            format!("`{text}` is a wildcard, and no Service has that name; requests sent there are answered 503");
         found.push(Diagnostic::warning(codes::HOST, span, message));
     } else if !is_address(text) && !is_wildcard_domain(text, Dialect::V1) && dialect == Dialect::V1_0 {
         let message = format!("Istio 1.0 takes `{text}`, and today's does not: it is no DNS name");
-        found.push(Diagnostic::note(codes::HOST, span, message));
+        let sendable = text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.*".contains(&c));
+        found.push(if sendable {
+            Diagnostic::note(codes::HOST, span, message)
+        } else {
+            Diagnostic::warning(codes::HOST, span, message)
+        });
     }
 }
 
@@ -53,7 +59,9 @@ fn problem(text: &str, role: Role, dialect: Dialect) -> Option<String> {
     }
     let partial = text.contains('*') && text != "*" && !text.starts_with("*.");
     if role == Role::Server && partial && dialect == Dialect::V1 {
-        return Some(format!("`{text}` is a wildcard of a part of a label; a Gateway serves `*` and `*.` before a name"));
+        return Some(format!(
+            "`{text}` is a wildcard of a part of a label; a Gateway serves `*` and `*.` before a name"
+        ));
     }
     let address = is_address(text) && matches!(role, Role::Routed | Role::Server);
     if is_wildcard_domain(text, dialect) || (address && dialect == Dialect::V1) {

@@ -72,9 +72,8 @@ pub(super) fn used<'r, 's>(
     }
     let (root, own) = (mesh.root_namespace.as_str(), client.namespace);
     // Of the root namespace's own rules only the private ones are its proxies': the others are defaults for all.
-    let is_own = |rule: &KnownRule<'_>| {
-        rule.namespace == own && rule.is_seen_in(own) && (own != root || rule.is_private())
-    };
+    let is_own =
+        |rule: &KnownRule<'_>| rule.namespace == own && rule.is_seen_in(own) && (own != root || rule.is_private());
     let found = most_specific(&is_own);
     if !found.is_empty() {
         return found;

@@ -105,6 +105,27 @@ impl<'s> Known<'s> {
         used.flatten().collect()
     }
 
+    /// Whether any pod is known.
+    pub(super) fn has_pods(&self) -> bool {
+        !self.pods.is_empty()
+    }
+
+    /// The values that pods have of a label, at most as many as are compared.
+    pub(super) fn values_of(&self, key: &str) -> Vec<&'s str> {
+        self.pods.iter().filter_map(|(_, labels)| labels.get(key)).map(String::as_str).take(CANDIDATES_MAX).collect()
+    }
+
+    /// The Services that some of the pods with all of these labels are behind.
+    pub(super) fn services_before(&self, selector: &Labels) -> Vec<&KnownService<'s>> {
+        let pods: Vec<_> = self.pods.iter().filter(|(_, labels)| has_all(labels, selector)).collect();
+        let is_before = |service: &&KnownService<'_>| {
+            let wanted = &service.spec.selector;
+            let behind = |pod: &&&(&str, &Labels)| pod.0 == service.namespace && has_all(pod.1, wanted);
+            !wanted.is_empty() && pods.iter().any(|pod| behind(&pod))
+        };
+        self.services.values().filter(is_before).collect()
+    }
+
     /// Namespaces of the pods that have all of some labels.
     pub(super) fn namespaces_of_pods(&self, selector: &Labels) -> Vec<&'s str> {
         let mut found: Vec<_> =

@@ -54,7 +54,9 @@ fn may_come_of(found: &Diagnostic, error: &Diagnostic, document: &Document) -> b
             let taker = found.related.first().map(|related| &related.span);
             let route = taker.and_then(|taker| routes.iter().find(|route| route.span == *taker));
             match route {
-                Some(route) => route.match_span.as_ref().is_some_and(within) || (within(&route.span) && is_match(error)),
+                Some(route) => {
+                    route.match_span.as_ref().is_some_and(within) || (within(&route.span) && is_match(error))
+                }
                 None => taker.is_some_and(within),
             }
         }
@@ -75,7 +77,8 @@ fn slice(document: &Document, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Istio's own kinds in an apiVersion that has a successor; in dialect 1.0 there is only the old one.
+/// Istio's own kinds in an apiVersion that has a successor; Istio 1.0 has only the oldest, and manifests of today's are
+/// run as 1.0's so often that the newer ones are taken.
 fn old_api_version(document: &Document, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     let istio = matches!(document.kind, Kind::Gateway | Kind::VirtualService | Kind::DestinationRule);
     let written = &document.api_version;
@@ -85,5 +88,13 @@ fn old_api_version(document: &Document, dialect: Dialect, found: &mut Vec<Diagno
     {
         let message = format!("apiVersion {} is old; use {newest}", written.value);
         found.push(Diagnostic::note(codes::OLD_API_VERSION, &written.span, message));
+    }
+    if let Some(oldest) = document.kind.api_versions().last().filter(|oldest| **oldest != written.value)
+        && istio
+        && dialect == Dialect::V1_0
+    {
+        let message = format!("Istio 1.0 has no {} in {}; a cluster of then refuses it", document.kind, written.value);
+        let finding = Diagnostic::note(codes::OLD_API_VERSION, &written.span, message);
+        found.push(finding.with_help(format!("write `{oldest}`")));
     }
 }

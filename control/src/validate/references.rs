@@ -64,7 +64,8 @@ fn gateway(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnos
 
 /// A match names a Gateway, or the mesh, that its VirtualService is not bound to.
 fn unbound(scope: &Scope<'_>, spec: &VirtualServiceSpec, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
-    let message = format!("{} is not bound to `{}`, so no request there comes to this match", scope.name(), written.value);
+    let message =
+        format!("{} is not bound to `{}`, so no request there comes to this match", scope.name(), written.value);
     let finding = Diagnostic::warning(codes::UNBOUND_MATCH, &written.span, message);
     let near = suggest::nearest_name(&written.value, spec.gateways.iter().map(|gateway| gateway.value.as_str()));
     found.push(match near {

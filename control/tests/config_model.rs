@@ -211,7 +211,7 @@ fn port_level_settings_replace_and_subsets_override() {
 
 fn rule(name: &str, namespace: &str, host: &str, spec: &str) -> String {
     format!(
-        "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: {name}, namespace: {namespace}}},
+        "{{apiVersion: networking.istio.io/v1alpha3, kind: DestinationRule, metadata: {{name: {name}, namespace: {namespace}}},
         spec: {{host: '{host}', {spec}}}}}\n---\n"
     )
 }

@@ -46,8 +46,11 @@ spec:
 /// The findings in `text`, beside a world that has none.
 fn found_in(dialect: Dialect, extent: Extent, text: &str) -> Vec<String> {
     let mut store = ConfigStore::new(dialect);
-    // Istio 1.0 knows no namespace before a host.
-    let world = if dialect == Dialect::V1 { WORLD.to_owned() } else { WORLD.replace(", 'other/*.example.org'", "") };
+    // Istio 1.0 knows no namespace before a host, and one apiVersion.
+    let world = match dialect {
+        Dialect::V1 => WORLD.to_owned(),
+        Dialect::V1_0 => WORLD.replace(", 'other/*.example.org'", "").replace("istio.io/v1\n", "istio.io/v1alpha3\n"),
+    };
     let applied = store.apply(&SourceFile::new("world.yaml", world));
     assert!(!applied.has_errors(), "{:?}", applied.diagnostics);
     let mut found = store.apply(&SourceFile::new("own.yaml", text)).diagnostics;
@@ -75,7 +78,7 @@ fn assert_found(dialect: Dialect, extent: Extent, text: &str, wanted: &[&str]) {
     assert_fits(text, &found, wanted);
 }
 
-/// Of Istio 1.0 only what is found in `text`: the world's own objects are written in today's way.
+/// What Istio 1.0 makes of `text`.
 fn old(text: &str, wanted: &[&str]) {
     let found = found_in(Dialect::V1_0, Extent::Whole, text);
     let own: Vec<_> = found.into_iter().filter(|found| found.starts_with("own.yaml")).collect();
@@ -429,6 +432,7 @@ fn what_istio_1_0_takes_and_does_not() {
     };
     old(&gateway("GRPC-WEB"), &["@protocol: ^@ error[MS0105]"]);
     old(&gateway("REDIS"), &["MS0108"]);
+    old(&gateway("HTTP").replace("v1alpha3", "v1"), &["@apiVersion: ^@ error[MS0105]: Istio 1.0 has no Gateway in"]);
     whole(&gateway("GRPC-WEB"), &[]);
     whole(&gateway("MYSQL"), &["MS0108"]);
     whole(&gateway("FTP"), &["MS0101"]);
@@ -465,7 +469,8 @@ fn a_gateway_that_nobody_serves_or_reaches() {
     // In 1.0 the Gateway listens where the Service's port leads.
     let target = "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: istio-system}\nspec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 90, targetPort: 8888}]}\n---\n";
     let told = |dialect, port| {
-        let found = found_in(dialect, Extent::Whole, &(target.to_owned() + &gateway("istio: ingressgateway", port)));
+        let gateway = gateway("istio: ingressgateway", port).replace("istio.io/v1\n", "istio.io/v1alpha3\n");
+        let found = found_in(dialect, Extent::Whole, &(target.to_owned() + &gateway));
         found.iter().any(|found| found.contains("MS0227"))
     };
     assert_eq!([told(Dialect::V1_0, 8888), told(Dialect::V1_0, 90)], [false, true]);

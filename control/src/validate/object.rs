@@ -1,8 +1,8 @@
 //! What is wrong with one object by itself.
 
+use crate::config::Document;
 use crate::config::document::Spec;
 use crate::config::endpoint_slice::SERVICE_NAME_LABEL;
-use crate::config::{Document, Kind};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::dialect::Dialect;
 
@@ -77,24 +77,14 @@ fn slice(document: &Document, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Istio's own kinds in an apiVersion that has a successor; Istio 1.0 has only the oldest, and manifests of today's are
-/// run as 1.0's so often that the newer ones are taken.
+/// Istio's own kinds in an apiVersion that has a successor; in dialect 1.0 there is only the old one.
 fn old_api_version(document: &Document, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    let istio = matches!(document.kind, Kind::Gateway | Kind::VirtualService | Kind::DestinationRule);
     let written = &document.api_version;
     if let Some(newest) = document.kind.api_versions().first().filter(|newest| **newest != written.value)
-        && istio
+        && document.kind.is_of_istio()
         && dialect == Dialect::V1
     {
         let message = format!("apiVersion {} is old; use {newest}", written.value);
         found.push(Diagnostic::note(codes::OLD_API_VERSION, &written.span, message));
-    }
-    if let Some(oldest) = document.kind.api_versions().last().filter(|oldest| **oldest != written.value)
-        && istio
-        && dialect == Dialect::V1_0
-    {
-        let message = format!("Istio 1.0 has no {} in {}; a cluster of then refuses it", document.kind, written.value);
-        let finding = Diagnostic::note(codes::OLD_API_VERSION, &written.span, message);
-        found.push(finding.with_help(format!("write `{oldest}`")));
     }
 }

@@ -28,6 +28,13 @@ impl Span {
         Self { file: file.into(), line, column, end_line: line, end_column: column }
     }
 
+    /// Whether `other` lies in it whole.
+    pub fn contains(&self, other: &Span) -> bool {
+        let starts = (self.line, self.column) <= (other.line, other.column);
+        let ends = (other.end_line, other.end_column) <= (self.end_line, self.end_column);
+        self.file == other.file && starts && ends
+    }
+
     /// From the start of `self` to the end of `last`, which lies behind it in the same file.
     pub fn to(&self, last: &Span) -> Self {
         Self { end_line: last.end_line, end_column: last.end_column, ..self.clone() }

@@ -166,7 +166,8 @@ fn a_canary_keeps_names_weights_and_places() {
         assert_eq!(*agent, StringMatch::Regex(".*?(Firefox).*?".into()));
         assert_eq!(route.matches[0].uri, Some(StringMatch::Prefix("/env".into())));
         assert_eq!(route.timeout, Some(Duration::from_millis(1500)));
-        assert_eq!(route.retries.as_ref().unwrap().per_try_timeout, Some(Duration::from_millis(500)));
+        let bound = route.retries.as_ref().unwrap().per_try_timeout.as_ref().map(|bound| bound.value);
+        assert_eq!(bound, Some(Duration::from_millis(500)));
         let shown: Vec<_> = route
             .destinations
             .iter()
@@ -201,7 +202,8 @@ fn port_level_settings_replace_and_subsets_override() {
         let both = rule.components(v2, 8000, dialect);
         let pool = both.connection_pool.unwrap();
         assert_eq!((pool.connections_max, pool.requests_max, pool.retries_max), (Some(10), Some(7), None));
-        assert_eq!(pool.connect_timeout, Some(Duration::from_millis(30)));
+        let timeout = pool.connect_timeout.as_ref().map(|timeout| timeout.value);
+        assert_eq!(timeout, Some(Duration::from_millis(30)));
         let inherited = if dialect == Dialect::V1_0 { Some(LoadBalancer::Random) } else { None };
         assert_eq!(both.load_balancer, inherited, "{dialect}");
     }
@@ -209,7 +211,7 @@ fn port_level_settings_replace_and_subsets_override() {
 
 fn rule(name: &str, namespace: &str, host: &str, spec: &str) -> String {
     format!(
-        "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: {name}, namespace: {namespace}}},
+        "{{apiVersion: networking.istio.io/v1alpha3, kind: DestinationRule, metadata: {{name: {name}, namespace: {namespace}}},
         spec: {{host: '{host}', {spec}}}}}\n---\n"
     )
 }
@@ -250,13 +252,13 @@ fn rules_of_one_host_are_merged_and_the_most_specific_is_taken() {
 fn a_bad_document_leaves_its_previous_version_in_force() {
     let mut store = store(Dialect::V1_0, &[CANARY]);
     let before = store.snapshot();
-    let bad = CANARY.replace("weight: 30", "weight: 40").replace("- name: v2", "- name: v1");
+    let bad = CANARY.replace("weight: 30", "weight: 40").replace("- name: v2", "- name: v_2");
     let applied = store.apply(&SourceFile::new("bad.yaml", bad));
     let shown: Vec<_> = applied.diagnostics.iter().map(ToString::to_string).collect();
     assert_eq!(
         shown,
         [
-            "bad.yaml:17:11: error[MS0208]: two subsets are named `v1`",
+            "bad.yaml:17:11: error[MS0209]: `v_2` is no name of a subset",
             "bad.yaml:42:15: error[MS0206]: the weights are 70 + 40 = 110, not 100"
         ]
     );

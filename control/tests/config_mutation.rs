@@ -42,7 +42,7 @@ ports:
 - name: http
   port: 8080
 ---
-apiVersion: networking.istio.io/v1
+apiVersion: networking.istio.io/v1alpha3
 kind: Gateway
 metadata:
   name: gw
@@ -66,7 +66,7 @@ spec:
     labels:
       version: v1
 ---
-apiVersion: networking.istio.io/v1beta1
+apiVersion: networking.istio.io/v1alpha3
 kind: VirtualService
 metadata:
   name: service-go

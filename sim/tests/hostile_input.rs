@@ -119,9 +119,11 @@ fn an_unknown_subset() {
     let folder = Folder::new("subset", &files);
     let (code, text) = folder.wavetank(&["check", "scenario.yaml"]);
     assert_eq!(code, 3, "{text}");
-    for word in ["mesh.yaml:19:51", "subset `v3`", "mesh.yaml:3:18", "has `v1`, `v2`", "did you mean `v1`?"] {
+    for word in ["mesh.yaml:19:51", "subset `v3`", "mesh.yaml:3:18", "has `v1`, `v2`"] {
         assert!(text.contains(word), "{word}: {text}");
     }
+    // Names of two letters all look alike.
+    assert!(!text.contains("did you mean"), "{text}");
     assert_eq!(folder.wavetank(&["check", "scenario.yaml", "--allow", "unknown"]).0, 0);
 }
 

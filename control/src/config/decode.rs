@@ -54,12 +54,14 @@ pub(crate) struct Fields<'n> {
     table: &'static Table,
     node: &'n Node,
     present: BTreeMap<&'static str, &'n Entry>,
+    /// Whether a key could not be read.
+    unread: bool,
 }
 
 impl<'n> Fields<'n> {
     /// Checks every key of `node` against `table`; `None`, with a report, when `node` is no mapping. Null is empty.
     pub(crate) fn open(node: &'n Node, table: &'static Table, decoder: &mut Decoder) -> Option<Self> {
-        let mut fields = Self { table, node, present: BTreeMap::new() };
+        let mut fields = Self { table, node, present: BTreeMap::new(), unread: false };
         if node.is_null() {
             return Some(fields);
         }
@@ -70,7 +72,10 @@ impl<'n> Fields<'n> {
         for (key, entry) in mapping.iter() {
             match row_of(table, key, decoder.dialect) {
                 Some(row) => fields.admit(row, key, entry, decoder),
-                None => fields.unknown(key, &entry.key, decoder),
+                None => {
+                    fields.unread = true;
+                    fields.unknown(key, &entry.key, decoder);
+                }
             }
         }
         Some(fields)
@@ -81,6 +86,7 @@ impl<'n> Fields<'n> {
         if !row.era.has(decoder.dialect) {
             let message = format!("Istio {} has no field `{key}` in {name}", decoder.dialect);
             decoder.error(codes::NOT_IN_DIALECT, &entry.key, message);
+            self.unread = true;
             return;
         }
         match row.fate {
@@ -89,6 +95,7 @@ impl<'n> Fields<'n> {
             Fate::NotYet => {
                 let message = format!("`{key}` of {name} is not supported yet");
                 decoder.error(codes::FIELD_NOT_YET, &entry.key, message);
+                self.unread = true;
             }
             Fate::Read | Fate::Nested(..) => {
                 if let Some(first) = self.present.insert(row.field, entry) {
@@ -145,6 +152,15 @@ impl<'n> Fields<'n> {
                 decoder.error(codes::MISSING_FIELD, self.span(), message);
                 None
             }
+        }
+    }
+
+    /// Reports that none of `fields` is there, unless a key could not be read.
+    pub(crate) fn at_least_one(&self, fields: &[&'static str], decoder: &mut Decoder) {
+        let is_there = |field: &&'static str| self.present.get(field).is_some_and(|entry| !entry.value.is_null());
+        if !self.unread && !fields.iter().any(is_there) {
+            let message = format!("{} is empty; it needs one of `{}`", self.table.name, fields.join("`, `"));
+            decoder.error(codes::MISSING_FIELD, self.span(), message);
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::diagnostic::{Span, Spanned};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
+use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::{Decoder, Fields};
@@ -105,6 +106,9 @@ static PORT_TRAFFIC_POLICY: Table = Table {
         OUTLIER_DETECTION_ROW,
     ],
 };
+
+/// Fields of a policy of which one has to be there.
+const COMPONENTS: &[&str] = &["loadBalancer", "connectionPool", "tls", "outlierDetection"];
 
 static PORT_SELECTOR: Table = Table {
     name: "PortSelector",
@@ -225,13 +229,14 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<DestinationRu
 fn subset(node: &Node, decoder: &mut Decoder) -> Option<SubsetSpec> {
     let fields = Fields::open(node, &SUBSET, decoder)?;
     let name = fields.required("name", decoder, values::spanned_string);
-    let labels = fields.optional("labels", decoder, values::labels).unwrap_or_default();
+    let labels = fields.optional("labels", decoder, values::istio_labels).unwrap_or_default();
     let policy = fields.optional("trafficPolicy", decoder, traffic_policy);
     Some(SubsetSpec { name: name?, labels, policy, span: node.span.clone() })
 }
 
 fn traffic_policy(node: &Node, decoder: &mut Decoder) -> Option<TrafficPolicy> {
     let fields = Fields::open(node, &TRAFFIC_POLICY, decoder)?;
+    fields.at_least_one(&[COMPONENTS, &["portLevelSettings"]].concat(), decoder);
     Some(TrafficPolicy {
         components: components(&fields, decoder),
         port_level: fields.list("portLevelSettings", decoder, port_policy),
@@ -243,8 +248,9 @@ fn port_policy(node: &Node, decoder: &mut Decoder) -> Option<PortPolicy> {
     let fields = Fields::open(node, &PORT_TRAFFIC_POLICY, decoder)?;
     let port = fields.required("port", decoder, |node, decoder| {
         let fields = Fields::open(node, &PORT_SELECTOR, decoder)?;
-        fields.required("number", decoder, values::port)
+        fields.required("number", decoder, values::spanned_port)
     });
+    fields.at_least_one(COMPONENTS, decoder);
     let components = components(&fields, decoder);
     Some(PortPolicy { port: port?, components, span: node.span.clone() })
 }
@@ -260,7 +266,17 @@ fn components(fields: &Fields<'_>, decoder: &mut Decoder) -> PolicyComponents {
 
 fn load_balancer(node: &Node, decoder: &mut Decoder) -> Option<LoadBalancer> {
     let fields = Fields::open(node, &LOAD_BALANCER, decoder)?;
-    match fields.optional("simple", decoder, Decoder::serde)? {
+    let simple = fields.optional("simple", decoder, Decoder::serde)?;
+    if let (Dialect::V1_0, Simple::Unspecified | Simple::LeastRequest, Some(entry)) =
+        (decoder.dialect, &simple, fields.entry("simple"))
+    {
+        let word = entry.value.as_str().unwrap_or_default();
+        let message = format!("Istio 1.0 has no load balancer `{word}`");
+        let finding = Diagnostic::error(codes::NOT_IN_DIALECT, &entry.value.span, message);
+        decoder.report(finding.with_help("write `LEAST_CONN`, `ROUND_ROBIN`, `RANDOM` or `PASSTHROUGH`"));
+        return None;
+    }
+    match simple {
         Simple::Unspecified => None,
         Simple::RoundRobin => Some(LoadBalancer::RoundRobin),
         Simple::LeastConn | Simple::LeastRequest => Some(LoadBalancer::LeastRequest),
@@ -271,6 +287,7 @@ fn load_balancer(node: &Node, decoder: &mut Decoder) -> Option<LoadBalancer> {
 
 fn connection_pool(node: &Node, decoder: &mut Decoder) -> Option<ConnectionPool> {
     let fields = Fields::open(node, &CONNECTION_POOL, decoder)?;
+    fields.at_least_one(&["tcp", "http"], decoder);
     let mut pool = ConnectionPool::default();
     let limit = |fields: &Fields<'_>, field, decoder: &mut Decoder| {
         fields.optional(field, decoder, values::count).filter(|limit| *limit > 0)
@@ -278,7 +295,7 @@ fn connection_pool(node: &Node, decoder: &mut Decoder) -> Option<ConnectionPool>
     fields.optional("tcp", decoder, |node, decoder| {
         let tcp = Fields::open(node, &POOL_TCP, decoder)?;
         pool.connections_max = limit(&tcp, "maxConnections", decoder);
-        pool.connect_timeout = tcp.optional("connectTimeout", decoder, values::duration);
+        pool.connect_timeout = tcp.optional("connectTimeout", decoder, values::spanned_duration);
         Some(())
     });
     fields.optional("http", decoder, |node, decoder| {

@@ -146,6 +146,12 @@ fn identify(node: &Node, decoder: &mut Decoder) -> Option<(Kind, Spanned<String>
         decoder.report(finding.with_help(format!("it is read in {}", kind.api_versions().join(", "))));
         return None;
     }
+    let oldest = kind.api_versions().last().copied().unwrap_or_default();
+    if kind.is_of_istio() && decoder.dialect == Dialect::V1_0 && api_version.value != oldest {
+        let message = format!("Istio 1.0 has no {kind} in `{}`", api_version.value);
+        let finding = Diagnostic::error(codes::NOT_IN_DIALECT, &api_version.span, message);
+        decoder.report(finding.with_help(format!("write `{oldest}`")));
+    }
     Some((kind, api_version))
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Span, Spanned};
+use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::{Decoder, Fields};
@@ -16,6 +17,8 @@ use super::yaml::Node;
 pub struct GatewaySpec {
     /// Labels of its proxies; empty selects every gateway proxy.
     pub selector: BTreeMap<String, String>,
+    /// Where the selector is written; the spec where none is.
+    pub selector_span: Span,
     /// Ports it opens.
     pub servers: Vec<ServerSpec>,
     /// Where the spec is written.
@@ -84,7 +87,8 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<GatewaySpec> 
     let selector = fields.optional("selector", decoder, values::labels);
     fields.required("servers", decoder, |_, _| Some(()));
     let servers = fields.list("servers", decoder, server);
-    Some(GatewaySpec { selector: selector.unwrap_or_default(), servers, span: node.span.clone() })
+    let selector_span = fields.entry("selector").map_or(&node.span, |entry| &entry.value.span).clone();
+    Some(GatewaySpec { selector: selector.unwrap_or_default(), selector_span, servers, span: node.span.clone() })
 }
 
 fn server(node: &Node, decoder: &mut Decoder) -> Option<ServerSpec> {
@@ -107,14 +111,22 @@ fn server(node: &Node, decoder: &mut Decoder) -> Option<ServerSpec> {
 
 fn protocol(node: &Node, decoder: &mut Decoder) -> Option<String> {
     let word = values::string(node, decoder)?;
+    let old = decoder.dialect == Dialect::V1_0;
     match word.to_ascii_uppercase().as_str() {
+        "GRPC-WEB" | "MYSQL" if old => {
+            let message = format!("Istio 1.0 has no protocol `{word}`");
+            decoder.error(codes::NOT_IN_DIALECT, &node.span, message);
+        }
         "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB" => return Some(word),
-        "HTTPS" | "MONGO" | "TCP" | "TLS" => {
+        "HTTPS" | "MONGO" | "MYSQL" | "REDIS" | "TCP" | "TLS" | "UDP" => {
             let message = format!("the protocol `{word}` of a Gateway server is not supported yet");
             decoder.error(codes::VALUE_NOT_YET, &node.span, message);
         }
         _ => {
-            let known = "HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, TCP, TLS";
+            let known = match old {
+                true => "HTTP, HTTPS, GRPC, HTTP2, MONGO, REDIS, TCP, TLS",
+                false => "HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, MYSQL, REDIS, TCP, TLS",
+            };
             decoder.error(codes::VALUE, &node.span, format!("`{word}` is none of {known}"));
         }
     }

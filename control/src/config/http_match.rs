@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::{Span, Spanned};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
+use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::{Decoder, Fields};
@@ -35,6 +36,8 @@ pub struct HttpMatchSpec {
     pub headers: IndexMap<String, Pattern>,
     /// `withoutHeaders`, in the order written, names in lower case.
     pub without_headers: IndexMap<String, Pattern>,
+    /// Names of `headers` and `withoutHeaders` as written, with their places.
+    pub header_names: Vec<Spanned<String>>,
     /// `queryParams`, in the order written.
     pub query_params: IndexMap<String, Pattern>,
     /// `port`.
@@ -86,6 +89,20 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<HttpMatchSpec
     let scheme = pattern("scheme", decoder);
     let method = pattern("method", decoder);
     let authority = pattern("authority", decoder);
+    let mut header_names = Vec::new();
+    let headers =
+        fields.optional("headers", decoder, |node, decoder| header_patterns(node, &mut header_names, decoder));
+    let without_headers = fields.optional("withoutHeaders", decoder, |node, decoder| {
+        let mut patterns = header_patterns(node, &mut header_names, decoder)?;
+        let is_star = |pattern: &Pattern| matches!(&pattern.value, StringMatch::Regex(regex) if regex == "*");
+        for star in patterns.values_mut().filter(|pattern| decoder.dialect.star_is_presence() && is_star(pattern)) {
+            star.value = StringMatch::Present;
+        }
+        Some(patterns)
+    });
+    if let Some(entry) = fields.entry("headers").filter(|_| decoder.dialect == Dialect::V1) {
+        not_null(&entry.value, decoder);
+    }
     Some(HttpMatchSpec {
         name: fields.optional("name", decoder, values::string).filter(|name| !name.is_empty()),
         uri,
@@ -93,12 +110,13 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<HttpMatchSpec
         scheme,
         method,
         authority,
-        headers: fields.optional("headers", decoder, header_patterns).unwrap_or_default(),
-        without_headers: fields.optional("withoutHeaders", decoder, header_patterns).unwrap_or_default(),
+        headers: headers.unwrap_or_default(),
+        without_headers: without_headers.unwrap_or_default(),
+        header_names,
         query_params: fields.optional("queryParams", decoder, patterns).unwrap_or_default(),
-        port: fields.optional("port", decoder, values::port),
-        source_labels: fields.optional("sourceLabels", decoder, values::labels).unwrap_or_default(),
-        source_namespace: fields.optional("sourceNamespace", decoder, values::string),
+        port: fields.optional("port", decoder, values::port_or_none),
+        source_labels: fields.optional("sourceLabels", decoder, values::istio_labels).unwrap_or_default(),
+        source_namespace: fields.optional("sourceNamespace", decoder, source_namespace),
         gateways: fields.list("gateways", decoder, values::spanned_string),
         span: node.span.clone(),
     })
@@ -134,7 +152,27 @@ fn pattern(node: &Node, decoder: &mut Decoder) -> Option<Pattern> {
     Some(exact.or(prefix).or(regex).unwrap_or_else(|| Spanned::new(StringMatch::Present, node.span.clone())))
 }
 
-/// Patterns by name. Today's Istio takes the regex `*` for presence.
+/// A namespace; nothing is any.
+fn source_namespace(node: &Node, decoder: &mut Decoder) -> Option<String> {
+    let name = values::string(node, decoder).filter(|name| !name.is_empty())?;
+    let inner = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+    if name.len() > 63 || !name.bytes().all(inner) || name.starts_with('-') || name.ends_with('-') {
+        decoder.error(codes::VALUE, &node.span, format!("`{name}` is no namespace"));
+    }
+    Some(name)
+}
+
+/// Today's Istio refuses a header whose match is null.
+fn not_null(node: &Node, decoder: &mut Decoder) {
+    let entries = node.as_mapping().into_iter().flat_map(|mapping| mapping.iter());
+    for (name, entry) in entries.filter(|(_, entry)| entry.value.is_null()) {
+        let message = format!("the match of the header `{name}` is null");
+        let finding = Diagnostic::error(codes::VALUE, &entry.key, message);
+        decoder.report(finding.with_help("write `{}` for a header that is there, whatever its value"));
+    }
+}
+
+/// Patterns by name.
 fn patterns(node: &Node, decoder: &mut Decoder) -> Option<IndexMap<String, Pattern>> {
     let Some(mapping) = node.as_mapping() else {
         decoder.wrong_type(node, "a mapping of names to StringMatch");
@@ -142,18 +180,37 @@ fn patterns(node: &Node, decoder: &mut Decoder) -> Option<IndexMap<String, Patte
     };
     let mut patterns = IndexMap::new();
     for (name, entry) in mapping.iter() {
-        if let Some(mut found) = pattern(&entry.value, decoder) {
-            let star = matches!(&found.value, StringMatch::Regex(regex) if regex == "*");
-            if star && decoder.dialect.star_is_presence() {
-                found.value = StringMatch::Present;
-            }
+        if let Some(found) = pattern(&entry.value, decoder) {
             patterns.insert(name.to_owned(), found);
         }
     }
     Some(patterns)
 }
 
-fn header_patterns(node: &Node, decoder: &mut Decoder) -> Option<IndexMap<String, Pattern>> {
-    let patterns = patterns(node, decoder)?;
-    Some(patterns.into_iter().map(|(name, pattern)| (name.to_ascii_lowercase(), pattern)).collect())
+/// Patterns by the header's name in lower case. Of a name in two spellings both patterns have to fit, so the second
+/// keeps its spelling: proxies compare names without case.
+fn header_patterns(
+    node: &Node,
+    names: &mut Vec<Spanned<String>>,
+    decoder: &mut Decoder,
+) -> Option<IndexMap<String, Pattern>> {
+    let written = patterns(node, decoder)?;
+    let mut patterns = IndexMap::new();
+    let mut places = BTreeMap::new();
+    for (name, entry) in node.as_mapping()?.iter() {
+        names.push(Spanned::new(name.to_owned(), entry.key.clone()));
+        let lower = name.to_ascii_lowercase();
+        let first = places.get(&lower).cloned();
+        let Some(pattern) = written.get(name) else { continue };
+        if let Some(first) = first {
+            let message = format!("the header `{lower}` is asked for in two spellings; both have to fit");
+            let twice = Diagnostic::warning(codes::DUPLICATE_KEY, &entry.key, message);
+            decoder.report(twice.with_related(&first, "first written here"));
+            patterns.insert(name.to_owned(), pattern.clone());
+        } else {
+            places.insert(lower.clone(), entry.key.clone());
+            patterns.insert(lower, pattern.clone());
+        }
+    }
+    Some(patterns)
 }

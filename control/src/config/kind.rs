@@ -74,6 +74,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is one of Istio's own.
+    pub fn is_of_istio(self) -> bool {
+        matches!(self, Kind::Gateway | Kind::VirtualService | Kind::DestinationRule)
+    }
+
     /// Whether objects of the kind belong to no namespace.
     pub fn is_cluster_scoped(self) -> bool {
         self == Kind::Namespace

@@ -16,6 +16,8 @@ pub struct Metadata {
     pub name: Spanned<String>,
     /// Namespace; `default` where none is written, empty for a kind that has none.
     pub namespace: String,
+    /// Where the namespace is written; the metadata where none is.
+    pub namespace_span: Span,
     /// Labels.
     pub labels: BTreeMap<String, String>,
     /// Annotations.
@@ -92,13 +94,18 @@ pub(crate) fn decode_template(node: &Node, decoder: &mut Decoder) -> Option<Meta
 }
 
 fn finish(fields: &Fields<'_>, name: Spanned<String>, decoder: &mut Decoder) -> Metadata {
-    let namespace = fields.optional("namespace", decoder, values::string);
+    let namespace = fields.optional("namespace", decoder, values::spanned_string);
+    let namespace_span = namespace.as_ref().map_or_else(|| fields.span(), |written| &written.span).clone();
     let owners = fields.list("ownerReferences", decoder, owner);
     Metadata {
         name,
-        namespace: namespace.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".to_owned()),
+        namespace: namespace
+            .map(|written| written.value)
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "default".to_owned()),
+        namespace_span,
         labels: fields.optional("labels", decoder, values::labels).unwrap_or_default(),
-        annotations: fields.optional("annotations", decoder, values::labels).unwrap_or_default(),
+        annotations: fields.optional("annotations", decoder, values::texts).unwrap_or_default(),
         owner: owners.into_iter().next(),
         span: fields.span().clone(),
     }

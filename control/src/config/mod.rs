@@ -16,6 +16,7 @@ pub mod gateway_ref;
 pub mod host_name;
 pub mod http_match;
 pub mod kind;
+mod label;
 pub mod mesh_config;
 pub mod metadata;
 pub mod pod;

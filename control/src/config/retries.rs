@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::diagnostic::Span;
+use crate::diagnostic::{Span, Spanned};
 
 use super::decode::{Decoder, Fields};
 use super::table::{Row, Table};
@@ -15,13 +15,13 @@ pub struct Retries {
     /// Tries after the first; 0 turns retrying off.
     pub attempts: u32,
     /// Time one try may take; `None`: the route's timeout.
-    pub per_try_timeout: Option<Duration>,
+    pub per_try_timeout: Option<Spanned<Duration>>,
     /// Conditions, comma-separated, as Envoy names them; `None`: the dialect's.
-    pub retry_on: Option<String>,
+    pub retry_on: Option<Spanned<String>>,
     /// Whether a try may not go to an endpoint that was already tried; `None`: the dialect's.
     pub ignore_previous_hosts: Option<bool>,
     /// Base of the back-off between tries; `None`: Envoy's 25 ms.
-    pub backoff: Option<Duration>,
+    pub backoff: Option<Spanned<Duration>>,
     /// Where the block is written.
     pub span: Span,
 }
@@ -43,10 +43,10 @@ pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<Retries> {
     let fields = Fields::open(node, &RETRIES, decoder)?;
     Some(Retries {
         attempts: fields.optional("attempts", decoder, values::count).unwrap_or(0),
-        per_try_timeout: fields.optional("perTryTimeout", decoder, values::duration),
-        retry_on: fields.optional("retryOn", decoder, values::string).filter(|text| !text.is_empty()),
+        per_try_timeout: fields.optional("perTryTimeout", decoder, values::spanned_duration),
+        retry_on: fields.optional("retryOn", decoder, values::spanned_string).filter(|text| !text.value.is_empty()),
         ignore_previous_hosts: fields.optional("retryIgnorePreviousHosts", decoder, values::boolean),
-        backoff: fields.optional("backoff", decoder, values::duration),
+        backoff: fields.optional("backoff", decoder, values::spanned_duration),
         span: node.span.clone(),
     })
 }

@@ -1,7 +1,25 @@
 //! The word that a misspelt one was probably meant to be.
 
-/// The candidate nearest to `word`, if one is near: a third of its letters may differ, at least one.
+/// The word of a vocabulary nearest to `word`, if one is near: a third of its letters may differ, at least one.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    within(word, candidates, |letters| (letters / 3).max(1))
+}
+
+/// The nearest of names that people give: one letter may differ, of eight or more two, and none of a name as short as
+/// `v1`. Names that differ more are often two things: `service-go`, `shop-go`.
+pub fn nearest_name<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    within(word, candidates, |letters| match letters {
+        0..=2 => 0,
+        3..=7 => 1,
+        _ => 2,
+    })
+}
+
+fn within<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+    differing_max: impl Fn(usize) -> usize,
+) -> Option<&'c str> {
     let word = word.to_lowercase();
     // Longer words than any field's are no misspelling, and would make the comparison slow.
     if word.chars().count() > 64 {
@@ -10,7 +28,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
     candidates
         .into_iter()
         .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= differing_max(candidate.chars().count()))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -55,6 +73,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(nearest(word, fields), meant, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_near_by_one_or_two_letters() {
+        let names = ["service-go", "v1", "gate"];
+        for (word, meant) in [
+            ("service-goo", Some("service-go")),
+            ("servcie-g", Some("service-go")),
+            ("service-js", Some("service-go")),
+            ("service-lua", None),
+            ("v2", None),
+            ("gatr", Some("gate")),
+            ("gaet", Some("gate")),
+            ("mate-", None),
+        ] {
+            assert_eq!(nearest_name(word, names), meant, "{word}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub struct TrafficPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortPolicy {
     /// The service port it holds for.
-    pub port: u16,
+    pub port: Spanned<u16>,
     /// Its components.
     pub components: PolicyComponents,
     /// Where the entry is written.
@@ -58,7 +58,7 @@ pub struct ConnectionPool {
     /// Connections at a time. Istio: `tcp.maxConnections`.
     pub connections_max: Option<u32>,
     /// Time a connect may take. Istio: `tcp.connectTimeout`.
-    pub connect_timeout: Option<Duration>,
+    pub connect_timeout: Option<Spanned<Duration>>,
     /// Requests that may wait for a connection. Istio: `http.http1MaxPendingRequests`.
     pub pending_requests_max: Option<u32>,
     /// Requests at a time. Istio: `http.http2MaxRequests`.
@@ -109,7 +109,7 @@ impl TrafficPolicy {
 
     /// The port's own entry; the first one where there are several.
     pub fn port_entry(&self, port: u16) -> Option<&PortPolicy> {
-        self.port_level.iter().find(|entry| entry.port == port)
+        self.port_level.iter().find(|entry| entry.port.value == port)
     }
 }
 

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, Spanned};
+use crate::dialect::Dialect;
 
 use super::codes;
 use super::decode::Decoder;
 use super::duration;
+use super::label;
 use super::yaml::{Node, Value, scalar};
 
 /// Text. A number or a boolean without quotes is an error, as Kubernetes has it.
@@ -77,6 +79,12 @@ pub(crate) fn percent(node: &Node, decoder: &mut Decoder) -> Option<u32> {
     integer(node, 0..=100, decoder).and_then(|number| u32::try_from(number).ok())
 }
 
+/// A port number, or 0 for none.
+pub(crate) fn port_or_none(node: &Node, decoder: &mut Decoder) -> Option<u16> {
+    let number = integer(node, 0..=65535, decoder).and_then(|number| u16::try_from(number).ok());
+    number.filter(|number| *number > 0)
+}
+
 /// A port number, 1 to 65535.
 pub(crate) fn port(node: &Node, decoder: &mut Decoder) -> Option<u16> {
     integer(node, 1..=65535, decoder).and_then(|number| u16::try_from(number).ok())
@@ -100,8 +108,45 @@ pub(crate) fn duration(node: &Node, decoder: &mut Decoder) -> Option<Duration> {
     parsed.map_err(|why| decoder.error(codes::VALUE, &node.span, why)).ok()
 }
 
-/// A mapping of text to text.
+/// A port number with its place.
+pub(crate) fn spanned_port(node: &Node, decoder: &mut Decoder) -> Option<Spanned<u16>> {
+    port(node, decoder).map(|number| Spanned::new(number, node.span.clone()))
+}
+
+/// Labels as Kubernetes takes them; those it does not take are reported where they are written.
 pub(crate) fn labels(node: &Node, decoder: &mut Decoder) -> Option<BTreeMap<String, String>> {
+    labels_that(node, decoder, label::is_key, label::is_value)
+}
+
+/// Labels that Istio compares with those of pods. Istio 1.0 takes more than there can be.
+pub(crate) fn istio_labels(node: &Node, decoder: &mut Decoder) -> Option<BTreeMap<String, String>> {
+    match decoder.dialect {
+        Dialect::V1_0 => labels_that(node, decoder, label::is_word_1_0, label::is_word_1_0),
+        Dialect::V1 => labels_that(node, decoder, label::is_key, label::is_value),
+    }
+}
+
+fn labels_that(
+    node: &Node,
+    decoder: &mut Decoder,
+    is_key: fn(&str) -> bool,
+    is_value: fn(&str) -> bool,
+) -> Option<BTreeMap<String, String>> {
+    let labels = texts(node, decoder)?;
+    for (key, entry) in node.as_mapping().into_iter().flat_map(|mapping| mapping.iter()) {
+        if !is_key(key) {
+            decoder.error(codes::VALUE, &entry.key, format!("`{key}` is no key of a label"));
+        }
+        if labels.get(key).is_some_and(|value| !is_value(value)) {
+            let message = format!("`{}` is no value of a label", labels[key]);
+            decoder.error(codes::VALUE, &entry.value.span, message);
+        }
+    }
+    Some(labels)
+}
+
+/// A mapping of text to text.
+pub(crate) fn texts(node: &Node, decoder: &mut Decoder) -> Option<BTreeMap<String, String>> {
     let Some(mapping) = node.as_mapping() else {
         decoder.wrong_type(node, "a mapping of names to strings");
         return None;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnostic::{Span, Spanned};
+use crate::dialect::Dialect;
 
 use super::decode::{Decoder, Fields};
 use super::http_match::{self, HTTP_MATCH, HttpMatchSpec};
@@ -37,9 +38,13 @@ pub struct HttpRouteSpec {
     /// Destinations.
     pub route: Vec<RouteDestinationSpec>,
     /// `timeout`.
-    pub timeout: Option<Duration>,
+    pub timeout: Option<Spanned<Duration>>,
     /// `retries`.
     pub retries: Option<Retries>,
+    /// Where the value of `match` is written.
+    pub match_span: Option<Span>,
+    /// Where the value of `route` is written.
+    pub route_span: Option<Span>,
     /// Where the entry is written.
     pub span: Span,
 }
@@ -138,7 +143,10 @@ static DESTINATION_PORT: Table = Table {
 
 pub(crate) fn decode(node: &Node, decoder: &mut Decoder) -> Option<VirtualServiceSpec> {
     let fields = Fields::open(node, &VIRTUAL_SERVICE_SPEC, decoder)?;
-    fields.required("hosts", decoder, |_, _| Some(()));
+    // Today it may be left out, and validation says what that means.
+    if decoder.dialect == Dialect::V1_0 {
+        fields.required("hosts", decoder, |_, _| Some(()));
+    }
     Some(VirtualServiceSpec {
         hosts: fields.list("hosts", decoder, values::spanned_string),
         gateways: fields.list("gateways", decoder, values::spanned_string),
@@ -154,7 +162,9 @@ fn http_route(node: &Node, decoder: &mut Decoder) -> Option<HttpRouteSpec> {
         name: fields.optional("name", decoder, values::string).filter(|name| !name.is_empty()),
         matches: fields.list("match", decoder, http_match::decode),
         route: fields.list("route", decoder, route_destination),
-        timeout: fields.optional("timeout", decoder, values::duration),
+        timeout: fields.optional("timeout", decoder, values::spanned_duration),
+        match_span: fields.entry("match").map(|entry| entry.value.span.clone()),
+        route_span: fields.entry("route").map(|entry| entry.value.span.clone()),
         retries: fields.optional("retries", decoder, retries::decode),
         span: node.span.clone(),
     })

@@ -48,7 +48,7 @@ impl Dialect {
         self.pick(true, false)
     }
 
-    /// Whether the regular expression `*` of a header means that the header is there.
+    /// Whether the regular expression `*` of a header in `withoutHeaders` means that the header is there.
     pub const fn star_is_presence(self) -> bool {
         self.pick(false, true)
     }

@@ -21,8 +21,8 @@ const DIVERGENCES: &[Divergence] = &[
         answer: |d| yes(d.namespaces_before_slash(), "`namespace/name`", "the full name alone"),
     },
     Divergence {
-        about: "Header matched by the regular expression `*`",
-        answer: |d| yes(d.star_is_presence(), "is there", "an error"),
+        about: "`withoutHeaders` with the regular expression `*`",
+        answer: |d| yes(d.star_is_presence(), "is not there", "no such field"),
     },
     Divergence {
         about: "Servers of one gateway port, `HTTP` beside `HTTP2` or `GRPC`",

@@ -130,7 +130,9 @@ fn outbound_cluster(mesh: &Mesh, wanted: &OutboundCluster<'_>) -> Cluster {
 fn base(dialect: Dialect, name: &str, pool: &ConnectionPool) -> Cluster {
     Cluster {
         name: name.to_owned(),
-        connect_timeout: shape::duration(pool.connect_timeout.unwrap_or(dialect.connect_timeout())),
+        connect_timeout: shape::duration(
+            pool.connect_timeout.as_ref().map_or(dialect.connect_timeout(), |timeout| timeout.value),
+        ),
         circuit_breakers: breakers(dialect, pool),
         ..Default::default()
     }

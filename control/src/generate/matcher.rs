@@ -58,12 +58,13 @@ fn query(name: &str, value: &StringMatch) -> QueryParameterMatcher {
     QueryParameterMatcher { name: name.to_owned(), query_parameter_match_specifier: Some(specifier) }
 }
 
-/// `{}` and the regular expression `*`, which Istio reads as presence.
+/// `{}`, the regular expression `*`, which Istio reads as presence, and the empty prefix, which Envoy refuses.
 fn is_presence(value: &StringMatch) -> bool {
     match value {
         StringMatch::Present => true,
         StringMatch::Regex(pattern) => pattern == "*",
-        StringMatch::Exact(_) | StringMatch::Prefix(_) => false,
+        StringMatch::Prefix(prefix) => prefix.is_empty(),
+        StringMatch::Exact(_) => false,
     }
 }
 

@@ -21,11 +21,13 @@ pub fn outbound(dialect: Dialect, block: Option<&Retries>) -> Option<RetryPolicy
         return None;
     }
     let avoid = block.ignore_previous_hosts.unwrap_or(true) && dialect.retries_avoid_previous_hosts();
-    let mut policy = policy(block.attempts, dialect.retry_on(block.retry_on.as_deref()), avoid);
-    policy.per_try_timeout = block.per_try_timeout.and_then(shape::duration);
+    let mut policy =
+        policy(block.attempts, dialect.retry_on(block.retry_on.as_ref().map(|asked| asked.value.as_str())), avoid);
+    policy.per_try_timeout = block.per_try_timeout.as_ref().and_then(|bound| shape::duration(bound.value));
     policy.retry_back_off = block
         .backoff
-        .map(|base| retry_policy::RetryBackOff { base_interval: shape::duration(base), ..Default::default() });
+        .as_ref()
+        .map(|base| retry_policy::RetryBackOff { base_interval: shape::duration(base.value), ..Default::default() });
     Some(policy)
 }
 
@@ -69,13 +71,13 @@ fn policy(attempts: u32, retry_on: &str, avoid_previous_hosts: bool) -> RetryPol
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Span;
+    use crate::diagnostic::{Span, Spanned};
 
     fn block(attempts: u32, retry_on: &str) -> Retries {
         Retries {
             attempts,
             per_try_timeout: None,
-            retry_on: Some(retry_on.to_owned()),
+            retry_on: Some(Spanned::new(retry_on.to_owned(), Span::at("x", 1, 1))),
             ignore_previous_hosts: None,
             backoff: None,
             span: Span::at("x", 1, 1),

@@ -60,7 +60,7 @@ impl DestinationRule {
         if dialect.subsets_inherit_parts_of_pools()
             && let (Some(pool), Some(base)) = (&mut components.connection_pool, &base.connection_pool)
         {
-            pool.connect_timeout = pool.connect_timeout.or(base.connect_timeout);
+            pool.connect_timeout = pool.connect_timeout.take().or_else(|| base.connect_timeout.clone());
             pool.requests_per_connection_max = pool.requests_per_connection_max.or(base.requests_per_connection_max);
         }
         components

@@ -67,6 +67,16 @@ impl Protocol {
         known.unwrap_or(if sniffed { Protocol::Sniffed } else { Protocol::Tcp })
     }
 
+    /// Whether a port says what it speaks, so that it is neither guessed nor taken for TCP.
+    pub fn is_said(app_protocol: Option<&str>, name: &str, dialect: Dialect) -> bool {
+        if dialect.protocols_by_name_only() {
+            let prefix = name_prefix(name);
+            let bytes = ["tcp", "udp"].iter().any(|word| prefix.eq_ignore_ascii_case(word));
+            return bytes || Self::of_name_1_0(prefix).is_some();
+        }
+        app_protocol.map_or_else(|| Self::of_name(name), Self::of_app_protocol).is_some()
+    }
+
     fn of_app_protocol(text: &str) -> Option<Protocol> {
         match text.to_ascii_lowercase().as_str() {
             "kubernetes.io/h2c" => Some(Protocol::Http2),

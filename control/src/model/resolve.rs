@@ -142,7 +142,7 @@ impl Scope<'_> {
             name: spec.name.clone(),
             matches: spec.matches.iter().map(|spec| self.http_match(spec)).collect(),
             destinations: spec.route.iter().map(|spec| self.destination(spec, only)).collect(),
-            timeout: spec.timeout,
+            timeout: spec.timeout.as_ref().map(|timeout| timeout.value),
             retries: spec.retries.clone(),
             span: spec.span.clone(),
         }
@@ -218,12 +218,19 @@ fn destination_rules(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig) -> Ve
             }
             continue;
         }
+        // Two of one name: the first counts.
+        let mut own: Vec<Subset> = Vec::new();
+        for subset in subsets {
+            if own.iter().all(|first| first.name != subset.name) {
+                own.push(subset);
+            }
+        }
         rules.push(DestinationRule {
             name: metadata.name.value.clone(),
             namespace: metadata.namespace.clone(),
             host,
             policy: spec.policy.clone(),
-            subsets: subsets.collect(),
+            subsets: own,
             export_to,
             created: stored.created,
             span: metadata.span.clone(),

@@ -79,7 +79,9 @@ impl ConfigStore {
             }
         }
         for document in decoded.refused {
-            applied.diagnostics.extend(validate::refused(&document, self.dialect));
+            let of = |found: &&Diagnostic| document.span.contains(&found.span);
+            let unread: Vec<Diagnostic> = applied.diagnostics.iter().filter(of).cloned().collect();
+            applied.diagnostics.extend(validate::refused(&document, &unread, self.dialect));
         }
         applied.diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
         applied.diagnostics = diagnostic::at_most(applied.diagnostics);

@@ -21,6 +21,8 @@ pub(super) struct Claims<'s> {
 /// A host of a VirtualService.
 struct Claim<'s> {
     span: &'s Span,
+    /// The VirtualService.
+    of: String,
     /// Namespaces whose proxies see it; empty is all.
     seen_by: Vec<String>,
 }
@@ -59,16 +61,19 @@ impl<'s> Claims<'s> {
         let hides = |older: &&Claim<'_>| {
             older.seen_by.is_empty() || (!seen_by.is_empty() && seen_by.iter().all(|to| older.seen_by.contains(to)))
         };
+        let own = scope.name();
+        if claims.iter().any(|claim| claim.of == own) {
+            // The same host in another spelling.
+            return;
+        }
         if let Some(older) = claims.iter().find(hides) {
-            let message = format!(
-                "an older VirtualService already routes `{host}` in the mesh; {} has no effect there",
-                scope.name()
-            );
+            let message =
+                format!("an older VirtualService already routes `{host}` in the mesh; {own} has no effect there");
             let finding = Diagnostic::warning(codes::CONFLICTING_HOST, &written.span, message);
             found.push(finding.with_related(older.span, "the older one is here"));
             return;
         }
-        claims.push(Claim { span: &written.span, seen_by: seen_by.to_vec() });
+        claims.push(Claim { span: &written.span, of: own, seen_by: seen_by.to_vec() });
     }
 
     /// On a Gateway the routes of all VirtualServices of a host are joined, those that take everything last: of
@@ -92,6 +97,9 @@ impl<'s> Claims<'s> {
             self.gateways.insert(key, (last, scope.name()));
             return;
         };
+        if *older == scope.name() {
+            return;
+        }
         let message = format!(
             "`{host}` on Gateway {namespace}/{name} also belongs to the older VirtualService {older}; requests that no \
              `match` takes go there, never to this route"

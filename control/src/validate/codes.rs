@@ -60,7 +60,15 @@ pub const UNKNOWN_PORT: Code = Code(227);
 pub const HIDDEN_RULE: Code = Code(228);
 /// A timeout of a try beyond that of the request.
 pub const USELESS_TIMEOUT: Code = Code(229);
+/// A match for a Gateway that its VirtualService is not bound to.
+pub const UNBOUND_MATCH: Code = Code(230);
+/// A Gateway that no proxy serves.
+pub const UNSERVED_GATEWAY: Code = Code(231);
+/// A port of a Service whose name says no protocol.
+pub const PORT_PROTOCOL: Code = Code(232);
+/// Subsets that are chosen in the mesh and not at a Gateway.
+pub const MESH_ONLY_SUBSETS: Code = Code(233);
 /// A setting of outlier detection that the dialect refuses.
-pub const OUTLIER_DETECTION: Code = Code(230);
+pub const OUTLIER_DETECTION: Code = Code(234);
 /// A setting of outlier detection that has no effect.
-pub const NO_EJECTION: Code = Code(231);
+pub const NO_EJECTION: Code = Code(235);

@@ -12,6 +12,8 @@ use crate::config::http_match::{HttpMatchSpec, Pattern};
 use crate::config::string_match::StringMatch;
 use crate::config::virtual_service::HttpRouteSpec;
 
+use super::known::has_all;
+use super::re2;
 use super::set::Scope;
 
 /// Size of a compiled expression, in bytes.
@@ -30,7 +32,8 @@ type Patterns = IndexMap<String, Pattern>;
 pub(super) fn asks_nothing(block: &HttpMatchSpec) -> bool {
     let none = block.scheme.is_none() && block.method.is_none() && block.authority.is_none();
     let maps = block.headers.is_empty() && block.without_headers.is_empty() && block.query_params.is_empty();
-    let source = block.source_labels.is_empty() && block.source_namespace.is_none();
+    // Gateways of a match make its conditions on the client count for nothing.
+    let source = !block.gateways.is_empty() || (block.source_labels.is_empty() && block.source_namespace.is_none());
     takes_every_uri(block.uri.as_ref()) && none && maps && source && block.port.is_none()
 }
 
@@ -63,10 +66,10 @@ impl Covering {
         }
         self.left -= 1;
         let (at, there) = (self.places_of(earlier), self.places_of(later));
-        there.iter().all(|place| at.contains(place))
+        !there.is_empty()
+            && there.iter().all(|place| at.contains(place))
             && earlier.port.is_none_or(|port| later.port == Some(port))
-            && (earlier.source_namespace.is_none() || earlier.source_namespace == later.source_namespace)
-            && labels(earlier, later)
+            && source(earlier, later)
             && self.uri(earlier, later)
             && self.option(earlier.scheme.as_ref(), later.scheme.as_ref())
             && self.option(earlier.method.as_ref(), later.method.as_ref())
@@ -76,12 +79,11 @@ impl Covering {
             && self.none(&earlier.without_headers, &later.without_headers)
     }
 
-    /// Where a match applies: its own `gateways`, else the VirtualService's.
-    pub(super) fn places_of<'s>(&'s self, block: &'s HttpMatchSpec) -> Vec<&'s str> {
-        match block.gateways.as_slice() {
-            [] => self.places.iter().map(String::as_str).collect(),
-            own => own.iter().map(|written| written.value.as_str()).collect(),
-        }
+    /// Where a match applies: the VirtualService's gateways, and of these its own where it has some.
+    pub(super) fn places_of(&self, block: &HttpMatchSpec) -> Vec<&str> {
+        let own = |place: &&str| block.gateways.iter().any(|written| written.value == **place);
+        let all = self.places.iter().map(String::as_str);
+        if block.gateways.is_empty() { all.collect() } else { all.filter(own).collect() }
     }
 
     fn uri(&mut self, earlier: &HttpMatchSpec, later: &HttpMatchSpec) -> bool {
@@ -118,6 +120,7 @@ impl Covering {
         use StringMatch::{Exact, Prefix, Present, Regex};
         match (a, b) {
             (Present, _) => true,
+            (Regex(a), _) if a == ".*" => true,
             (Exact(a), Exact(b)) => a == b,
             (Prefix(a), Exact(b) | Prefix(b)) => b.starts_with(a.as_str()),
             (Regex(a), Regex(b)) => a == b,
@@ -136,7 +139,11 @@ impl Covering {
 }
 
 fn takes_every_uri(uri: Option<&Pattern>) -> bool {
-    uri.is_none_or(|uri| matches!(&uri.value, StringMatch::Prefix(prefix) if prefix.is_empty() || prefix == "/"))
+    uri.is_none_or(|uri| match &uri.value {
+        StringMatch::Prefix(prefix) => prefix.is_empty() || prefix == "/",
+        StringMatch::Regex(regex) => regex == ".*" || regex == "/.*",
+        StringMatch::Exact(_) | StringMatch::Present => false,
+    })
 }
 
 /// Case counts in regular expressions, whatever `ignoreUriCase` says.
@@ -148,19 +155,25 @@ fn lower(pattern: &StringMatch) -> StringMatch {
     }
 }
 
-fn labels(earlier: &HttpMatchSpec, later: &HttpMatchSpec) -> bool {
-    // A match's gateways make its source labels count for nothing.
-    fn counted(block: &HttpMatchSpec) -> Option<&BTreeMap<String, String>> {
-        block.gateways.is_empty().then_some(&block.source_labels)
+/// Whether every client that `later` asks for is one of `earlier`'s. Gateways of a match make its conditions on the
+/// client count for nothing.
+fn source(earlier: &HttpMatchSpec, later: &HttpMatchSpec) -> bool {
+    if !earlier.gateways.is_empty() {
+        return true;
     }
-    let Some(wanted) = counted(earlier) else { return true };
-    let given = counted(later);
-    wanted.iter().all(|(key, value)| given.and_then(|labels| labels.get(key)) == Some(value))
+    let nothing = BTreeMap::new();
+    let (labels, namespace) = match later.gateways.as_slice() {
+        [] => (&later.source_labels, later.source_namespace.as_ref()),
+        _ => (&nothing, None),
+    };
+    let namespaces = earlier.source_namespace.is_none() || earlier.source_namespace.as_ref() == namespace;
+    namespaces && has_all(labels, &earlier.source_labels)
 }
 
 /// An expression that must match the whole value; `None` when it is no expression, or too large a one.
 pub(super) fn whole(text: &str) -> Option<Regex> {
-    RegexBuilder::new(&format!("^(?:{text})$")).size_limit(REGEX_SIZE_MAX).build().ok()
+    let rewritten = re2::rewrite(text).ok()?;
+    RegexBuilder::new(&format!("^(?:{rewritten})$")).size_limit(REGEX_SIZE_MAX).build().ok()
 }
 
 #[cfg(test)]
@@ -188,6 +201,9 @@ mod tests {
             ("regex:/a.*", "prefix:/abc", false),
             ("prefix:/a", "regex:/a.*", false),
             ("regex:x+", "regex:x+", true),
+            ("regex:.*", "prefix:x", true),
+            ("regex:.*", "present", true),
+            ("regex:.+", "present", false),
             ("present", "regex:x+", true),
             ("exact:x", "present", false),
         ] {

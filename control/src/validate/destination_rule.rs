@@ -1,35 +1,33 @@
 //! What is wrong with a DestinationRule by itself. Istio: `ValidateDestinationRule`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::config::destination_rule::DestinationRuleSpec;
 use crate::config::traffic_policy::{OutlierDetection, PolicyComponents, TrafficPolicy};
 use crate::diagnostic::{Diagnostic, Span};
 use crate::dialect::Dialect;
 
+use super::host::{self, Role};
 use super::{codes, export, names};
 
 /// Most entries of `portLevelSettings`.
 const PORT_ENTRIES_MAX: usize = 4096;
 
 pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    names::host(&spec.host, true, found);
+    host::check(&spec.host, Role::Rule, dialect, found);
     let mut by_name: BTreeMap<&str, &Span> = BTreeMap::new();
     for subset in &spec.subsets {
         let name = subset.name.value.as_str();
-        if !names::is_label(name) {
+        if !names::is_dns_label(name) {
             found.push(Diagnostic::error(codes::NAME, &subset.name.span, format!("`{name}` is no name of a subset")));
-        }
-        for (key, value) in &subset.labels {
-            if !names::is_label_pair(key, value) {
-                let message = format!("`{key}: {value}` of subset `{name}` is no label");
-                found.push(Diagnostic::error(codes::NAME, &subset.span, message));
-            }
         }
         if let Some(first) = by_name.insert(name, &subset.name.span) {
             let message = format!("two subsets are named `{name}`");
-            let twice = Diagnostic::error(codes::DUPLICATE_NAME, &subset.name.span, message);
+            // Istio 1.0 does not look, and uses the first.
+            let twice = match dialect {
+                Dialect::V1_0 => Diagnostic::warning(codes::DUPLICATE_NAME, &subset.name.span, message),
+                Dialect::V1 => Diagnostic::error(codes::DUPLICATE_NAME, &subset.name.span, message),
+            };
             found.push(twice.with_related(first, "the first is here"));
         }
     }
@@ -40,20 +38,20 @@ pub(super) fn check(spec: &DestinationRuleSpec, namespace: &str, dialect: Dialec
 }
 
 fn traffic_policy(policy: &TrafficPolicy, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    components(&policy.components, &policy.span, dialect, found);
+    components(&policy.components, dialect, found);
     if policy.port_level.len() > PORT_ENTRIES_MAX {
         let message = format!("more than {PORT_ENTRIES_MAX} entries of `portLevelSettings`");
         found.push(Diagnostic::error(codes::EMPTY, &policy.span, message));
     }
     for entry in &policy.port_level {
-        components(&entry.components, &entry.span, dialect, found);
+        components(&entry.components, dialect, found);
     }
 }
 
-fn components(components: &PolicyComponents, span: &Span, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    let timeout = components.connection_pool.as_ref().and_then(|pool| pool.connect_timeout);
-    if timeout == Some(Duration::ZERO) {
-        found.push(Diagnostic::error(codes::RETRIES, span, "`connectTimeout` is at least 1ms"));
+fn components(components: &PolicyComponents, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    let timeout = components.connection_pool.as_ref().and_then(|pool| pool.connect_timeout.as_ref());
+    if let Some(timeout) = timeout.filter(|timeout| timeout.value.is_zero()) {
+        found.push(Diagnostic::error(codes::RETRIES, &timeout.span, "`connectTimeout` is at least 1ms"));
     }
     if let Some(detection) = &components.outlier_detection {
         outlier_detection(detection, dialect, found);

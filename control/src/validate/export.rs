@@ -10,7 +10,7 @@ use super::{codes, names};
 pub(super) fn check(written: &[Spanned<String>], namespace: &str, found: &mut Vec<Diagnostic>) {
     let mut seen: BTreeMap<&str, &Span> = BTreeMap::new();
     for Spanned { value: to, span } in written {
-        if !matches!(to.as_str(), "." | "*") && !names::is_label(to) {
+        if !matches!(to.as_str(), "." | "*") && !names::is_dns_label(to) {
             let message = format!("`{to}` in `exportTo` is no namespace, `.` or `*`");
             found.push(Diagnostic::error(codes::EXPORT_TO, span, message));
             continue;

@@ -7,6 +7,7 @@ use crate::config::gateway::GatewaySpec;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::dialect::Dialect;
 
+use super::host::{self, Role};
 use super::{codes, names};
 
 pub(super) fn check(metadata: &Metadata, spec: &GatewaySpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
@@ -24,7 +25,7 @@ pub(super) fn check(metadata: &Metadata, spec: &GatewaySpec, dialect: Dialect, f
             found.push(Diagnostic::error(codes::EMPTY, &server.span, "a server of a Gateway needs a host"));
         }
         for written in &server.hosts {
-            host(written, dialect, found);
+            server_host(written, dialect, found);
         }
         let name = server.port_name.value.as_str();
         if name.is_empty() {
@@ -40,25 +41,15 @@ pub(super) fn check(metadata: &Metadata, spec: &GatewaySpec, dialect: Dialect, f
 }
 
 /// `host` or, today, `namespace/host`.
-fn host(written: &Spanned<String>, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+fn server_host(written: &Spanned<String>, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     match written.value.split_once('/') {
-        Some((namespace, host)) if dialect.namespaces_before_slash() => {
-            if !matches!(namespace, "*" | ".") && !names::is_label(namespace) {
+        Some((namespace, name)) if dialect.namespaces_before_slash() => {
+            if !matches!(namespace, "*" | ".") && !names::is_dns_label(namespace) {
                 let message = format!("`{namespace}` before the `/` is no namespace");
                 found.push(Diagnostic::error(codes::HOST, &written.span, message));
             }
-            server_host(host, &written.span, found);
+            host::check_text(name, &written.span, Role::Server, dialect, found);
         }
-        _ => server_host(&written.value, &written.span, found),
+        _ => host::check(written, Role::Server, dialect, found),
     }
-}
-
-/// A host of a server is never a short name: no client outside knows the namespace.
-fn server_host(host: &str, span: &Span, found: &mut Vec<Diagnostic>) {
-    if !host.is_empty() && !host.contains(['.', ':']) && host != "*" {
-        let message = format!("`{host}` is a short name; a Gateway serves full names, `*.` and a name, or `*`");
-        found.push(Diagnostic::error(codes::HOST, span, message));
-        return;
-    }
-    names::host_text(host, span, true, found);
 }

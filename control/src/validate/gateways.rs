@@ -15,11 +15,9 @@ use super::codes;
 use super::known::has_all;
 use super::set::Scope;
 
-/// Where a VirtualService applies, its matches' own `gateways` included.
+/// Where a VirtualService applies. A match's own `gateways` only narrow that.
 pub(super) fn of(scope: &Scope<'_>, spec: &VirtualServiceSpec) -> Vec<GatewayRef> {
-    let own = spec.http.iter().flat_map(|route| &route.matches).flat_map(|block| &block.gateways);
-    let mut named: Vec<GatewayRef> =
-        spec.gateways.iter().chain(own).map(|written| scope.gateway(&written.value)).collect();
+    let mut named: Vec<GatewayRef> = spec.gateways.iter().map(|written| scope.gateway(&written.value)).collect();
     if spec.gateways.is_empty() {
         named.push(GatewayRef::Mesh);
     }
@@ -34,7 +32,8 @@ pub(super) fn serves(scope: &Scope<'_>, gateway: &GatewayRef, host: &str) -> boo
         .is_some_and(|(document, spec)| hosts(spec).any(|written| fits(scope, document, &written.value, host)))
 }
 
-fn known<'s>(scope: &Scope<'s>, gateway: &GatewayRef) -> Option<(&'s Document, &'s GatewaySpec)> {
+/// A Gateway that is there.
+pub(super) fn known<'s>(scope: &Scope<'s>, gateway: &GatewayRef) -> Option<(&'s Document, &'s GatewaySpec)> {
     let GatewayRef::Gateway { namespace, name } = gateway else { return None };
     scope.known.gateways.get(&(namespace.as_str(), name.as_str())).copied()
 }

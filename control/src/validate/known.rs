@@ -3,14 +3,15 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::config::destination_rule::DestinationRuleSpec;
 use crate::config::document::{Document, Spec};
 use crate::config::gateway::GatewaySpec;
-use crate::config::host_name::{covers, full_name, specificity};
-use crate::config::service::ServiceSpec;
+use crate::config::host_name::full_name;
+use crate::config::service::{ServicePortSpec, ServiceSpec};
 use crate::config::{ConfigSet, Kind, MeshConfig, suggest};
 use crate::diagnostic::{Diagnostic, Span};
-use crate::dialect::Dialect;
+
+use super::in_force::{self, Client, KnownRule};
+use super::set::Scope;
 
 /// Names that a misspelt one is compared with.
 const CANDIDATES_MAX: usize = 1000;
@@ -26,8 +27,8 @@ pub(super) struct Known<'s> {
     pub(super) services: BTreeMap<String, KnownService<'s>>,
     /// Gateways by namespace and name.
     pub(super) gateways: BTreeMap<(&'s str, &'s str), (&'s Document, &'s GatewaySpec)>,
-    /// DestinationRules by full host, those of one host from the oldest.
-    rules: BTreeMap<String, Vec<KnownRule<'s>>>,
+    /// DestinationRules from the oldest.
+    rules: Vec<KnownRule<'s>>,
     /// Pods and templates of pods: namespace and labels.
     pods: Vec<(&'s str, &'s Labels)>,
     /// Names that may still be guessed at.
@@ -46,20 +47,12 @@ pub(super) struct KnownService<'s> {
     pub(super) span: &'s Span,
 }
 
-/// A DestinationRule.
-pub(super) struct KnownRule<'s> {
-    /// What it says.
-    pub(super) spec: &'s DestinationRuleSpec,
-    /// Where its name is written.
-    pub(super) span: &'s Span,
-}
-
 impl<'s> Known<'s> {
     pub(super) fn of(set: &'s ConfigSet, mesh: &MeshConfig) -> Self {
         let mut known = Known {
             services: BTreeMap::new(),
             gateways: BTreeMap::new(),
-            rules: BTreeMap::new(),
+            rules: Vec::new(),
             pods: Vec::new(),
             guesses: Cell::new(GUESSES_MAX),
         };
@@ -84,7 +77,7 @@ impl<'s> Known<'s> {
             }
             Spec::DestinationRule(spec) => {
                 let host = full_name(&spec.host.value, namespace, &mesh.domain);
-                self.rules.entry(host).or_default().push(KnownRule { spec, span });
+                self.rules.push(KnownRule::of(document, spec, host));
             }
             Spec::Pod(_) => self.pods.push((namespace, &document.metadata.labels)),
             Spec::Deployment(spec) => self.pods.push((namespace, &spec.template.labels)),
@@ -92,19 +85,54 @@ impl<'s> Known<'s> {
         }
     }
 
-    /// The DestinationRules that cover a full host, by their own host from the most specific; of rules that hold for
-    /// every namespace only those of the most specific host.
-    pub(super) fn rules_for(&self, host: &str, dialect: Dialect) -> Vec<&KnownRule<'s>> {
-        // Wildcards sort before names.
-        let wildcards = self.rules.range("*".to_owned()..="*~".to_owned()).filter(|(of, _)| covers(of, host));
-        let mut fitting: Vec<(&String, &Vec<KnownRule<'s>>)> = wildcards.collect();
-        fitting.extend(self.rules.get_key_value(host));
-        fitting.sort_by(|(a, _), (b, _)| specificity(a, b));
-        fitting.dedup_by(|(a, _), (b, _)| a == b);
-        if dialect.rules_are_global() {
-            fitting.truncate(1);
-        }
-        fitting.into_iter().flat_map(|(_, rules)| rules).collect()
+    /// The DestinationRules that cover a full host, by their own host from the most specific.
+    pub(super) fn rules_covering(&self, host: &str) -> Vec<&KnownRule<'s>> {
+        in_force::covering(&self.rules, host)
+    }
+
+    /// Of them those that one of the clients uses.
+    pub(super) fn rules_used<'r>(
+        &'r self,
+        covering: &[&'r KnownRule<'s>],
+        host: &str,
+        clients: &[&str],
+        scope: &Scope<'_>,
+    ) -> Vec<&'r KnownRule<'s>> {
+        let service_namespace = self.services.get(host).map_or("", |service| service.namespace);
+        let used = clients.iter().map(|namespace| {
+            in_force::used(covering, Client { namespace, service_namespace }, scope.dialect, scope.mesh)
+        });
+        used.flatten().collect()
+    }
+
+    /// Whether any pod is known.
+    pub(super) fn has_pods(&self) -> bool {
+        !self.pods.is_empty()
+    }
+
+    /// The values that pods have of a label, at most as many as are compared.
+    pub(super) fn values_of(&self, key: &str) -> Vec<&'s str> {
+        self.pods.iter().filter_map(|(_, labels)| labels.get(key)).map(String::as_str).take(CANDIDATES_MAX).collect()
+    }
+
+    /// The Services that some of the pods with all of these labels are behind.
+    pub(super) fn services_before(&self, selector: &Labels) -> Vec<&KnownService<'s>> {
+        let pods: Vec<_> = self.pods.iter().filter(|(_, labels)| has_all(labels, selector)).collect();
+        let is_before = |service: &&KnownService<'_>| {
+            let wanted = &service.spec.selector;
+            let behind = |pod: &&&(&str, &Labels)| pod.0 == service.namespace && has_all(pod.1, wanted);
+            !wanted.is_empty() && pods.iter().any(|pod| behind(&pod))
+        };
+        self.services.values().filter(is_before).collect()
+    }
+
+    /// Namespaces of the pods that have all of some labels.
+    pub(super) fn namespaces_of_pods(&self, selector: &Labels) -> Vec<&'s str> {
+        let mut found: Vec<_> =
+            self.pods.iter().filter(|(_, labels)| has_all(labels, selector)).map(|(namespace, _)| *namespace).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
     /// Labels of the pods behind a Service; empty where its endpoints come from elsewhere or no pod is known.
@@ -120,24 +148,36 @@ impl<'s> Known<'s> {
     pub(super) fn nearest_service(&self, written: &str, namespace: &str) -> Option<&str> {
         self.guesses.set(self.guesses.get().checked_sub(1)?);
         let own = self.services.values().filter(|service| service.namespace == namespace).map(|service| service.name);
-        if !written.contains('.') {
-            return suggest::nearest(written, own.take(CANDIDATES_MAX));
-        }
-        suggest::nearest(written, self.services.keys().map(String::as_str).take(CANDIDATES_MAX))
+        let Some((name, rest)) = written.split_once('.') else {
+            return suggest::nearest_name(written, own.take(CANDIDATES_MAX));
+        };
+        let names = self.services.keys().filter_map(|full| full.split_once('.'));
+        let names = names.filter(|(_, of)| of.eq_ignore_ascii_case(rest)).map(|(name, _)| name);
+        let near = suggest::nearest_name(name, names.take(CANDIDATES_MAX))?.to_owned();
+        self.services.get_key_value(&format!("{near}.{}", rest.to_ascii_lowercase())).map(|(full, _)| full.as_str())
     }
 }
 
 impl KnownService<'_> {
     /// Whether it has a TCP port of this number.
     pub(super) fn has_port(&self, number: u16) -> bool {
-        self.spec.ports.iter().any(|port| port.number.value == number)
+        self.tcp_ports().any(|port| port.number.value == number)
+    }
+
+    /// Its ports that the mesh knows.
+    pub(super) fn tcp_ports(&self) -> impl Iterator<Item = &ServicePortSpec> {
+        self.spec.ports.iter().filter(|port| port.transport == "TCP")
     }
 
     /// Its ports as a person reads them: `80 (http), 9090`.
     pub(super) fn ports(&self) -> String {
-        let port = |port: &crate::config::service::ServicePortSpec| match port.name.value.as_str() {
-            "" => port.number.value.to_string(),
-            name => format!("{} ({name})", port.number.value),
+        let port = |port: &ServicePortSpec| {
+            let transport = if port.transport == "TCP" { "" } else { &port.transport };
+            let said = [port.name.value.as_str(), transport].into_iter().filter(|text| !text.is_empty());
+            match said.collect::<Vec<_>>().join(", ") {
+                said if said.is_empty() => port.number.value.to_string(),
+                said => format!("{} ({said})", port.number.value),
+            }
         };
         self.spec.ports.iter().map(port).collect::<Vec<_>>().join(", ")
     }

@@ -1,9 +1,9 @@
 //! What is wrong with one object by itself.
 
+use crate::config::Document;
 use crate::config::document::Spec;
 use crate::config::endpoint_slice::SERVICE_NAME_LABEL;
-use crate::config::{Document, Kind};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span};
 use crate::dialect::Dialect;
 
 use super::{codes, destination_rule, gateway, names, service, virtual_service};
@@ -12,7 +12,7 @@ use super::{codes, destination_rule, gateway, names, service, virtual_service};
 pub fn document(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let namespace = document.metadata.namespace.as_str();
-    names::object_name(&document.metadata, &mut found);
+    names::object_name(document.kind, &document.metadata, &mut found);
     match &document.spec {
         Spec::Namespace | Spec::ServiceAccount | Spec::Deployment(_) | Spec::Pod(_) => {}
         Spec::EndpointSlice(_) => slice(document, &mut found),
@@ -26,11 +26,48 @@ pub fn document(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
 }
 
 /// Problems of an object that was refused when it was read: those that do not come of what could not be read.
-pub fn refused(document: &Document, dialect: Dialect) -> Vec<Diagnostic> {
-    let consequences = [codes::EMPTY, codes::WEIGHTS, codes::UNREACHABLE_ROUTE, codes::RETRIES, codes::NAME];
+///
+/// `unread` is what was found when it was read.
+pub fn refused(document: &Document, unread: &[Diagnostic], dialect: Dialect) -> Vec<Diagnostic> {
+    let errors: Vec<&Diagnostic> = unread.iter().filter(|unread| unread.is_error()).collect();
     let mut found = self::document(document, dialect);
-    found.retain(|found| !consequences.contains(&found.code));
+    found.retain(|found| !errors.iter().any(|error| may_come_of(found, error, document)));
     found
+}
+
+/// Whether a finding may be gone once an error of reading is mended.
+fn may_come_of(found: &Diagnostic, error: &Diagnostic, document: &Document) -> bool {
+    let routes = match &document.spec {
+        Spec::VirtualService(spec) => spec.http.as_slice(),
+        _ => &[],
+    };
+    let within = |span: &Span| span.contains(&error.span);
+    match found.code {
+        // What is asked for may be what could not be read.
+        codes::EMPTY | codes::RETRIES | codes::NAME => within(&found.span),
+        codes::WEIGHTS => {
+            let lists = routes.iter().filter_map(|route| route.route_span.as_ref());
+            lists.filter(|list| list.contains(&found.span)).any(within)
+        }
+        codes::UNREACHABLE_ROUTE => {
+            // The earlier match, or the route without one, may ask for more than could be read of it.
+            let taker = found.related.first().map(|related| &related.span);
+            let route = taker.and_then(|taker| routes.iter().find(|route| route.span == *taker));
+            match route {
+                Some(route) => {
+                    route.match_span.as_ref().is_some_and(within) || (within(&route.span) && is_match(error))
+                }
+                None => taker.is_some_and(within),
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Whether an unknown field may be a misspelt `match`.
+fn is_match(error: &Diagnostic) -> bool {
+    let meant = error.help.as_deref();
+    error.code == crate::config::codes::UNKNOWN_FIELD && meant.is_none_or(|meant| meant.contains("`match`"))
 }
 
 fn slice(document: &Document, found: &mut Vec<Diagnostic>) {
@@ -42,10 +79,9 @@ fn slice(document: &Document, found: &mut Vec<Diagnostic>) {
 
 /// Istio's own kinds in an apiVersion that has a successor; in dialect 1.0 there is only the old one.
 fn old_api_version(document: &Document, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    let istio = matches!(document.kind, Kind::Gateway | Kind::VirtualService | Kind::DestinationRule);
     let written = &document.api_version;
     if let Some(newest) = document.kind.api_versions().first().filter(|newest| **newest != written.value)
-        && istio
+        && document.kind.is_of_istio()
         && dialect == Dialect::V1
     {
         let message = format!("apiVersion {} is old; use {newest}", written.value);

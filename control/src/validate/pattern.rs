@@ -1,11 +1,10 @@
 //! Patterns of a match: regular expressions that RE2 takes, prefixes that say something, names of headers.
 
-use indexmap::IndexMap;
 use regex::RegexBuilder;
 
 use crate::config::http_match::{HttpMatchSpec, Pattern};
 use crate::config::string_match::StringMatch;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::dialect::Dialect;
 
 use super::full_match::{self, Subject};
@@ -25,35 +24,46 @@ pub(super) fn check(of: &HttpMatchSpec, dialect: Dialect, found: &mut Vec<Diagno
     for named in [&of.scheme, &of.method, &of.authority].into_iter().flatten() {
         pattern(named, Subject::Other, dialect, false, found);
     }
-    for headers in [&of.headers, &of.without_headers] {
-        header_patterns(headers, dialect, &of.span, found);
+    for name in &of.header_names {
+        header_name(name, dialect, found);
+    }
+    for (name, value) in of.headers.iter().chain(&of.without_headers) {
+        pattern(value, Subject::Header(name), dialect, false, found);
     }
     for parameter in of.query_params.values() {
         pattern(parameter, Subject::Other, dialect, false, found);
     }
 }
 
-fn header_patterns(headers: &IndexMap<String, Pattern>, dialect: Dialect, span: &Span, found: &mut Vec<Diagnostic>) {
-    for (name, value) in headers {
-        if name.starts_with("@request.auth") {
-            let message = format!("matching the JWT claim `{name}` is not supported yet");
-            found.push(Diagnostic::error(crate::config::codes::VALUE_NOT_YET, &value.span, message));
-            continue;
+fn header_name(name: &Spanned<String>, dialect: Dialect, found: &mut Vec<Diagnostic>) {
+    if name.value.to_ascii_lowercase().starts_with("@request.auth") && dialect == Dialect::V1 {
+        let message = format!("matching the JWT claim `{}` is not supported yet", name.value);
+        found.push(Diagnostic::error(crate::config::codes::VALUE_NOT_YET, &name.span, message));
+        return;
+    }
+    let message = format!("`{}` is no name of a header", name.value);
+    match dialect {
+        Dialect::V1 if !is_header_name(&name.value) => {
+            found.push(Diagnostic::error(codes::HEADER_NAME, &name.span, message));
         }
-        if !is_header_name(name) {
-            // An empty match has no place of its own.
-            let at = if value.value == StringMatch::Present { span } else { &value.span };
-            found.push(Diagnostic::error(codes::HEADER_NAME, at, format!("`{name}` is no name of a header")));
+        // Istio 1.0 takes any name; Envoy takes none that cannot be sent.
+        Dialect::V1_0 if name.value.is_empty() || !can_be_sent(&name.value) => {
+            found.push(Diagnostic::error(codes::HEADER_NAME, &name.span, message));
         }
-        pattern(value, Subject::Header(name), dialect, false, found);
+        _ => {}
     }
 }
 
-/// RFC 9110 token, or a pseudo-header.
+/// Letters, digits, `-` and `_`. Istio: `ValidateHTTPHeaderName`.
 fn is_header_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
+}
+
+/// RFC 9110 token, or a pseudo-header.
+fn can_be_sent(name: &str) -> bool {
     let token = |c: u8| c.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&c);
     let pseudo = matches!(name, ":method" | ":scheme" | ":authority" | ":path" | ":status");
-    pseudo || (!name.is_empty() && name.bytes().all(token))
+    pseudo || name.bytes().all(token)
 }
 
 fn pattern(pattern: &Pattern, on: Subject<'_>, dialect: Dialect, empty: bool, found: &mut Vec<Diagnostic>) {
@@ -63,7 +73,12 @@ fn pattern(pattern: &Pattern, on: Subject<'_>, dialect: Dialect, empty: bool, fo
             None => found.extend(full_match::trap(text, &pattern.span, on)),
         },
         StringMatch::Prefix(text) if text.is_empty() && !empty => {
-            found.push(Diagnostic::error(codes::EMPTY, &pattern.span, "the prefix is empty"));
+            let message = "the prefix is empty";
+            // Every value begins with nothing; Istio 1.0 leaves it at that.
+            found.push(match dialect {
+                Dialect::V1_0 => Diagnostic::warning(codes::EMPTY, &pattern.span, message),
+                Dialect::V1 => Diagnostic::error(codes::EMPTY, &pattern.span, message),
+            });
         }
         StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Present => {}
     }
@@ -79,11 +94,13 @@ fn refused(text: &str, span: &Span, dialect: Dialect) -> Option<Diagnostic> {
         return Some(Diagnostic::error(codes::REGEX, span, message));
     }
     let finding = || Diagnostic::error(codes::REGEX, span, format!("`{}` is no regular expression", cut(text)));
-    if let Some(why) = re2::refuses(text) {
-        return Some(finding().with_help(why));
-    }
-    let anchored = format!("^(?:{text})$");
-    let error = RegexBuilder::new(&anchored).size_limit(REGEX_SIZE_MAX).build().err()?;
+    let rewritten = match re2::rewrite(text) {
+        Ok(rewritten) => rewritten,
+        Err(why) => return Some(finding().with_help(why)),
+    };
+    // The expression must be right by itself: `a)|(b` would be one in parentheses.
+    let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_SIZE_MAX).build().err();
+    let error = build(&rewritten).or_else(|| build(&format!("^(?:{rewritten})$")))?;
     Some(finding().with_help(reason(&error)))
 }
 
@@ -107,12 +124,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header_names_are_tokens_or_pseudo_headers() {
-        for good in ["user-agent", "x_y", ":authority", "x.y"] {
-            assert!(is_header_name(good), "{good}");
+    fn header_names_are_fewer_today_than_can_be_sent() {
+        for (name, today, sent) in [
+            ("user-agent", true, true),
+            ("x_Y", true, true),
+            (":authority", false, true),
+            ("x.y", false, true),
+            ("user agent", false, false),
+            ("x:", false, false),
+            (":host", false, false),
+            ("naïve", false, false),
+        ] {
+            assert_eq!((is_header_name(name), can_be_sent(name)), (today, sent), "{name}");
         }
-        for bad in ["", "user agent", "x:", ":host", "naïve"] {
-            assert!(!is_header_name(bad), "{bad}");
-        }
+        assert!(!is_header_name(""));
     }
 }

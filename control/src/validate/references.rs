@@ -5,17 +5,24 @@ use crate::config::suggest;
 use crate::config::virtual_service::{RouteDestinationSpec, VirtualServiceSpec};
 use crate::diagnostic::{Diagnostic, Spanned};
 
-use super::codes;
+use super::in_force::KnownRule;
 use super::known::meant;
 use super::set::{Extent, Scope};
+use super::{codes, gateways};
 
 pub(super) fn virtual_service(scope: &Scope<'_>, spec: &VirtualServiceSpec, found: &mut Vec<Diagnostic>) {
-    let matches = spec.http.iter().flat_map(|route| &route.matches);
-    for written in spec.gateways.iter().chain(matches.flat_map(|of| &of.gateways)) {
+    for written in &spec.gateways {
         gateway(scope, written, found);
     }
+    let bound = gateways::of(scope, spec);
+    for written in spec.http.iter().flat_map(|route| &route.matches).flat_map(|block| &block.gateways) {
+        if !bound.contains(&scope.gateway(&written.value)) {
+            unbound(scope, spec, written, found);
+        }
+    }
+    let clients = clients(scope, spec);
     for destination in spec.http.iter().flat_map(|route| &route.route) {
-        self::destination(scope, destination, found);
+        self::destination(scope, &clients, destination, found);
     }
     let in_mesh = spec.gateways.is_empty() || spec.gateways.iter().any(|gateway| gateway.value == "mesh");
     for host in &spec.hosts {
@@ -35,7 +42,7 @@ fn gateway(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnos
     let mut finding = Diagnostic::warning(codes::UNKNOWN_GATEWAY, &written.span, message);
     // `mesh` is no Gateway, and is mistyped like one.
     let names = || gateways.keys().filter(|(of, _)| *of == namespace).map(|(_, name)| *name);
-    let near = suggest::nearest(&name, names().chain(["mesh"]));
+    let near = suggest::nearest_name(&name, names().chain(["mesh"]));
     let elsewhere = gateways.iter().find(|((_, other), _)| *other == name);
     match (near, elsewhere) {
         (Some(near), _) => {
@@ -55,7 +62,22 @@ fn gateway(scope: &Scope<'_>, written: &Spanned<String>, found: &mut Vec<Diagnos
     found.push(scope.missing(finding));
 }
 
-fn destination(scope: &Scope<'_>, spec: &RouteDestinationSpec, found: &mut Vec<Diagnostic>) {
+/// A match names a Gateway, or the mesh, that its VirtualService is not bound to.
+fn unbound(scope: &Scope<'_>, spec: &VirtualServiceSpec, written: &Spanned<String>, found: &mut Vec<Diagnostic>) {
+    let message =
+        format!("{} is not bound to `{}`, so no request there comes to this match", scope.name(), written.value);
+    let finding = Diagnostic::warning(codes::UNBOUND_MATCH, &written.span, message);
+    let near = suggest::nearest_name(&written.value, spec.gateways.iter().map(|gateway| gateway.value.as_str()));
+    found.push(match near {
+        Some(near) => meant(finding, Some(near)),
+        None if spec.gateways.is_empty() => {
+            finding.with_help(format!("name it in the VirtualService's `gateways` too: `[mesh, {}]`", written.value))
+        }
+        None => finding.with_help("name it in the VirtualService's `gateways` too"),
+    });
+}
+
+fn destination(scope: &Scope<'_>, clients: &[&str], spec: &RouteDestinationSpec, found: &mut Vec<Diagnostic>) {
     let host = scope.full(&spec.host);
     let services = &scope.known.services;
     match services.get(&host) {
@@ -68,7 +90,7 @@ fn destination(scope: &Scope<'_>, spec: &RouteDestinationSpec, found: &mut Vec<D
             }
         }
         // Without any Service there is nothing to compare with: the text is checked by itself.
-        None if services.is_empty() || dotted(scope, &spec.host, found) => {}
+        None if services.is_empty() || host.starts_with('*') || dotted(scope, &spec.host, found) => {}
         None => {
             let message = format!("no Service `{host}`; requests sent there are answered 503");
             let finding = Diagnostic::warning(codes::UNKNOWN_DESTINATION, &spec.host.span, message);
@@ -77,37 +99,69 @@ fn destination(scope: &Scope<'_>, spec: &RouteDestinationSpec, found: &mut Vec<D
         }
     }
     if let Some(name) = &spec.subset {
-        subset(scope, &host, name, found);
+        subset(scope, clients, &host, name, found);
     }
 }
 
-fn subset(scope: &Scope<'_>, host: &str, name: &Spanned<String>, found: &mut Vec<Diagnostic>) {
-    let rules = scope.known.rules_for(host, scope.dialect);
-    let subsets = || rules.iter().flat_map(|rule| &rule.spec.subsets);
-    if subsets().any(|subset| subset.name.value == name.value) {
+/// Namespaces of the proxies that route by a VirtualService, as far as they are known: its own in the mesh, and those of
+/// its Gateways' pods.
+fn clients<'s>(scope: &Scope<'s>, spec: &VirtualServiceSpec) -> Vec<&'s str> {
+    let mut clients = Vec::new();
+    for gateway in gateways::of(scope, spec) {
+        match (gateways::known(scope, &gateway), &gateway) {
+            (_, GatewayRef::Mesh) => clients.push(scope.document.metadata.namespace.as_str()),
+            (Some((_, of)), _) => clients.extend(scope.known.namespaces_of_pods(&of.selector)),
+            (None, _) => {}
+        }
+    }
+    if clients.is_empty() {
+        clients.push(scope.mesh.root_namespace.as_str());
+    }
+    clients
+}
+
+fn subset(scope: &Scope<'_>, clients: &[&str], host: &str, name: &Spanned<String>, found: &mut Vec<Diagnostic>) {
+    let covering = scope.known.rules_covering(host);
+    let used = scope.known.rules_used(&covering, host, clients, scope);
+    let has = |rule: &&KnownRule<'_>| rule.spec.subsets.iter().any(|subset| subset.name.value == name.value);
+    if used.iter().any(has) {
         return;
     }
-    if rules.is_empty() && scope.extent == Extent::Part {
-        // The rule may be in the cluster.
+    let elsewhere = covering.iter().any(has);
+    // A rule for this very host may be in the cluster.
+    let sure = scope.extent == Extent::Whole || used.iter().any(|rule| !rule.is_wildcard());
+    if !sure && !elsewhere {
         return;
     }
-    let message = format!(
-        "no DestinationRule defines the subset `{}` of `{host}`; requests sent there are answered 503",
-        name.value
-    );
+    let which = if elsewhere { "DestinationRule that is used here" } else { "DestinationRule" };
+    let message =
+        format!("no {which} defines the subset `{}` of `{host}`; requests sent there are answered 503", name.value);
     let mut finding = Diagnostic::warning(codes::UNKNOWN_SUBSET, &name.span, message);
-    for rule in &rules {
+    for rule in &covering {
         let names = rule.spec.subsets.iter().map(|subset| format!("`{}`", subset.name.value));
         let names = names.collect::<Vec<_>>().join(", ");
-        let has = if names.is_empty() { "no subsets".to_owned() } else { names };
-        finding = finding.with_related(rule.span, format!("the DestinationRule for this host has {has}"));
+        let names = if names.is_empty() { "no subsets".to_owned() } else { names };
+        let related = if used.iter().any(|used| std::ptr::eq(*used, *rule)) {
+            format!("the DestinationRule for this host has {names}")
+        } else {
+            format!("this DestinationRule has {names}, and clients in {} do not use it", clients.join(", "))
+        };
+        finding = finding.with_related(rule.span, related);
     }
-    if rules.is_empty() {
-        found.push(finding.with_help(format!("no DestinationRule is for `{host}`; one has to define the subset")));
-        return;
+    if covering.is_empty() {
+        finding = finding.with_help(format!("no DestinationRule is for `{host}`; one has to define the subset"));
+    } else if elsewhere {
+        finding = finding.with_help(if scope.dialect.rules_are_global() {
+            "only the rules of the most specific host are used"
+        } else {
+            "a client uses the rules of its own namespace, else the Service's, else the root's; there only those of the \
+             most specific host, if they are exported to it"
+        });
+    } else {
+        let names = used.iter().flat_map(|rule| &rule.spec.subsets).map(|subset| subset.name.value.as_str());
+        finding = meant(finding, suggest::nearest_name(&name.value, names));
     }
-    let near = suggest::nearest(&name.value, subsets().map(|subset| subset.name.value.as_str()));
-    found.push(meant(finding, near));
+    found.push(if sure { finding } else { scope.missing(finding) });
 }
 
 /// Reports a dotted host that would be a Service if it were shorter or longer. A host with a dot is a full name.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::retries::Retries;
 use crate::config::suggest;
 use crate::config::virtual_service::HttpRouteSpec;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::dialect::Dialect;
 
 use super::codes;
@@ -32,17 +32,20 @@ const CONDITIONS: [&str; 16] = [
 ];
 
 pub(super) fn check(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Diagnostic>) {
-    if route.timeout == Some(Duration::ZERO) {
-        let finding = Diagnostic::error(codes::RETRIES, &route.span, "`timeout` of this route is 0, and at least 1ms");
+    let is_zero = |duration: &&Spanned<Duration>| duration.value.is_zero();
+    if let Some(timeout) = route.timeout.as_ref().filter(is_zero) {
+        let message = "`timeout` of this route is 0, and at least 1ms";
+        let finding = Diagnostic::error(codes::RETRIES, &timeout.span, message);
         found.push(finding.with_help("leave it out for no timeout"));
     }
     let Some(retries) = &route.retries else { return };
-    let mut error = |message: String| found.push(Diagnostic::error(codes::RETRIES, &retries.span, message));
-    for (name, duration) in [("perTryTimeout", retries.per_try_timeout), ("backoff", retries.backoff)] {
-        if duration == Some(Duration::ZERO) {
-            error(format!("`{name}` of `retries` is 0, and at least 1ms"));
+    for (name, duration) in [("perTryTimeout", &retries.per_try_timeout), ("backoff", &retries.backoff)] {
+        if let Some(zero) = duration.as_ref().filter(is_zero) {
+            let message = format!("`{name}` of `retries` is 0, and at least 1ms");
+            found.push(Diagnostic::error(codes::RETRIES, &zero.span, message));
         }
     }
+    let mut error = |message: String| found.push(Diagnostic::error(codes::RETRIES, &retries.span, message));
     if retries.attempts == 0 {
         let others = retries.per_try_timeout.is_some() || retries.retry_on.is_some();
         if !dialect.allows_zero_attempts() {
@@ -57,7 +60,10 @@ pub(super) fn check(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Dia
 
 fn conditions(retries: &Retries, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     let Some(written) = retries.retry_on.as_ref().filter(|_| dialect == Dialect::V1) else { return };
-    for condition in written.split(',') {
+    let mut at = 0;
+    for condition in written.value.split(',') {
+        let span = part(&written.span, &written.value, at, condition);
+        at += condition.len() + 1;
         let status = condition.parse().is_ok_and(|code: u16| {
             http::StatusCode::from_u16(code).is_ok_and(|code| code.canonical_reason().is_some())
         });
@@ -65,7 +71,7 @@ fn conditions(retries: &Retries, dialect: Dialect, found: &mut Vec<Diagnostic>) 
             continue;
         }
         let message = format!("`{condition}` in `retryOn` is no condition and no status code");
-        let finding = Diagnostic::error(codes::RETRIES, &retries.span, message);
+        let finding = Diagnostic::error(codes::RETRIES, &span, message);
         found.push(if CONDITIONS.contains(&condition.trim()) {
             finding.with_help("write the conditions without spaces between them")
         } else {
@@ -74,11 +80,24 @@ fn conditions(retries: &Retries, dialect: Dialect, found: &mut Vec<Diagnostic>) 
     }
 }
 
+/// Where a part of a text is written that begins at `at`; the whole text where it is not written as it reads.
+fn part(whole: &Span, text: &str, at: usize, part: &str) -> Span {
+    let letters = |text: &str| u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+    let width = whole.end_column.saturating_sub(whole.column);
+    let quotes = width.saturating_sub(letters(text));
+    if whole.line != whole.end_line || part.is_empty() || !matches!(quotes, 0 | 2) {
+        return whole.clone();
+    }
+    let column = whole.column + quotes / 2 + letters(&text[..at]);
+    Span { column, end_column: column + letters(part), ..whole.clone() }
+}
+
 /// A try that may take longer than the whole request.
 fn useless(route: &HttpRouteSpec, retries: &Retries, found: &mut Vec<Diagnostic>) {
-    let (Some(all), Some(one)) = (route.timeout, retries.per_try_timeout) else { return };
+    let (Some(all), Some(bound)) = (&route.timeout, &retries.per_try_timeout) else { return };
+    let (all, one) = (all.value, bound.value);
     if !all.is_zero() && one > all {
         let message = format!("a try may take {one:?} and the whole request {all:?}: `perTryTimeout` has no effect");
-        found.push(Diagnostic::warning(codes::USELESS_TIMEOUT, &retries.span, message));
+        found.push(Diagnostic::warning(codes::USELESS_TIMEOUT, &bound.span, message));
     }
 }

@@ -14,6 +14,8 @@ use super::set::Scope;
 /// What older rules of each host have: by host, and where only rules of one namespace join, by that.
 #[derive(Default)]
 pub(super) struct Earlier<'s> {
+    /// Names of the oldest.
+    hosts: BTreeMap<Key, &'s Span>,
     policies: BTreeMap<Key, &'s Span>,
     subsets: BTreeMap<(Key, &'s str), &'s Span>,
 }
@@ -77,12 +79,12 @@ fn pods(service: &KnownService<'_>, pods: &[&Labels], subset: &SubsetSpec, found
 }
 
 fn ports(service: &KnownService<'_>, policy: &TrafficPolicy, found: &mut Vec<Diagnostic>) {
-    for entry in policy.port_level.iter().filter(|entry| !service.has_port(entry.port)) {
+    for entry in policy.port_level.iter().filter(|entry| !service.has_port(entry.port.value)) {
         let message = format!(
             "Service {}/{} has no port {}; this entry of `portLevelSettings` has no effect",
-            service.namespace, service.name, entry.port
+            service.namespace, service.name, entry.port.value
         );
-        let finding = Diagnostic::warning(codes::UNKNOWN_PORT, &entry.span, message);
+        let finding = Diagnostic::warning(codes::UNKNOWN_PORT, &entry.port.span, message);
         found.push(finding.with_related(service.span, format!("the Service has {}", service.ports())));
     }
 }
@@ -107,10 +109,23 @@ fn hidden<'s>(
             let message = format!("an older DestinationRule for `{}` has a policy; this one has no effect", key.0);
             let finding = Diagnostic::warning(codes::HIDDEN_RULE, &policy.span, message);
             found.push(finding.with_related(first, "the policy in force"));
-        } else {
+        } else if !spec.subsets.is_empty()
+            || scope.dialect.merges_policies_without_subsets()
+            || !earlier.hosts.contains_key(&key)
+        {
             earlier.policies.insert(key.clone(), &policy.span);
+        } else {
+            let message = format!(
+                "an older DestinationRule for `{}` is in force; of a later one Istio {} takes a policy only along with \
+                 subsets, so this one has no effect",
+                key.0, scope.dialect
+            );
+            let finding = Diagnostic::warning(codes::HIDDEN_RULE, &policy.span, message);
+            let first = earlier.hosts.get(&key).copied();
+            found.push(first.into_iter().fold(finding, |finding, first| finding.with_related(first, "the older one")));
         }
     }
+    earlier.hosts.entry(key.clone()).or_insert(&scope.document.metadata.name.span);
     for subset in &spec.subsets {
         let at = (key.clone(), subset.name.value.as_str());
         if let Some(first) = earlier.subsets.get(&at) {

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Severity, Spanned};
 use crate::dialect::Dialect;
 
 use super::known::Known;
-use super::{claims, gateways, references, rules};
+use super::{claims, gateways, mesh_only, ports, references, rules, served};
 
 /// How much of the mesh a set is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,18 +31,28 @@ pub fn together(set: &ConfigSet, dialect: Dialect, mesh: &MeshConfig, extent: Ex
     let known = Known::of(set, mesh);
     let mut found = Vec::new();
     let mut claims = claims::Claims::default();
+    let (mut told, mut subsets) = (ports::Told::default(), mesh_only::Subsets::default());
     for stored in set.of_kind(Kind::VirtualService) {
         let Spec::VirtualService(spec) = &stored.document.spec else { continue };
         let scope = Scope { document: &stored.document, known: &known, dialect, mesh, extent };
         references::virtual_service(&scope, spec, &mut found);
         gateways::bindings(&scope, spec, &mut found);
         claims.virtual_service(&scope, spec, &mut found);
+        ports::check(&scope, spec, &mut told, &mut found);
+        subsets.note(&scope, spec);
+    }
+    if dialect == Dialect::V1 {
+        subsets.report(&mut found);
     }
     let mut earlier = rules::Earlier::default();
     for stored in set.of_kind(Kind::DestinationRule) {
         let Spec::DestinationRule(spec) = &stored.document.spec else { continue };
         let scope = Scope { document: &stored.document, known: &known, dialect, mesh, extent };
         rules::check(&scope, spec, &mut earlier, &mut found);
+    }
+    for stored in set.of_kind(Kind::Gateway) {
+        let Spec::Gateway(spec) = &stored.document.spec else { continue };
+        served::check(&Scope { document: &stored.document, known: &known, dialect, mesh, extent }, spec, &mut found);
     }
     gateways::conflicts(set, dialect, &mut found);
     found
@@ -83,11 +93,12 @@ impl Scope<'_> {
         GatewayRef::resolve(written, self.namespace(), &self.mesh.domain, self.dialect)
     }
 
-    /// A reference to nothing: of a part of a mesh it is sure only when something of nearly that name is there.
+    /// What is sure only where all of the mesh is known: of a part it is worth knowing and no more, however near the
+    /// name of something else is.
     pub(super) fn missing(&self, finding: Diagnostic) -> Diagnostic {
-        if self.extent == Extent::Whole || finding.help.is_some() {
-            return finding;
+        match self.extent {
+            Extent::Whole => finding,
+            Extent::Part => Diagnostic { severity: Severity::Note, ..finding },
         }
-        Diagnostic { severity: Severity::Note, ..finding }
     }
 }

@@ -59,10 +59,10 @@ impl<'s> Seen<'s> {
     }
 
     fn taker_of(&mut self, block: &HttpMatchSpec) -> Option<Taker<'s>> {
-        let Self { covering, places, takers } = self;
+        let Self { covering, takers, .. } = self;
         let taker = takers.iter().find(|taker| match taker.block {
             Some(earlier) => covering.covers(earlier, block),
-            None => covering.places_of(block).iter().all(|place| places.iter().any(|own| own == place)),
+            None => !covering.places_of(block).is_empty(),
         });
         taker.cloned()
     }

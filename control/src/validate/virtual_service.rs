@@ -4,14 +4,19 @@ use crate::config::virtual_service::{HttpRouteSpec, RouteDestinationSpec, Virtua
 use crate::diagnostic::{Diagnostic, Spanned};
 use crate::dialect::Dialect;
 
+use super::host::{self, Role};
 use super::{codes, export, names, overlap, pattern, retries, unreachable};
 
 pub(super) fn check(spec: &VirtualServiceSpec, namespace: &str, dialect: Dialect, found: &mut Vec<Diagnostic>) {
     if spec.hosts.is_empty() {
-        found.push(Diagnostic::error(codes::EMPTY, &spec.span, "a VirtualService needs a host"));
+        let message = match dialect {
+            Dialect::V1_0 => "a VirtualService needs a host",
+            Dialect::V1 => "a VirtualService without `hosts` is a delegate, and delegates are not supported yet",
+        };
+        found.push(Diagnostic::error(codes::EMPTY, &spec.span, message));
     }
     for host in &spec.hosts {
-        names::host(host, true, found);
+        host::check(host, Role::Routed, dialect, found);
     }
     overlap::check(&spec.hosts, found);
     wildcard_in_mesh(spec, found);
@@ -47,8 +52,8 @@ fn http_route(route: &HttpRouteSpec, dialect: Dialect, found: &mut Vec<Diagnosti
         found.push(Diagnostic::error(codes::EMPTY, &route.span, "an HTTP route needs a destination in `route`"));
     }
     for destination in &route.route {
-        names::host(&destination.host, false, found);
-        if let Some(subset) = destination.subset.as_ref().filter(|subset| !names::is_label(&subset.value)) {
+        host::check(&destination.host, Role::Destination, dialect, found);
+        if let Some(subset) = destination.subset.as_ref().filter(|subset| !names::is_dns_label(&subset.value)) {
             let message = format!("`{}` is no name of a subset", subset.value);
             found.push(Diagnostic::error(codes::NAME, &subset.span, message));
         }
@@ -63,11 +68,16 @@ fn gateway_names(spec: &VirtualServiceSpec, dialect: Dialect, found: &mut Vec<Di
     for Spanned { value: written, span } in spec.gateways.iter().chain(matches.flat_map(|of| &of.gateways)) {
         let slash = written.split_once('/').filter(|_| dialect.namespaces_before_slash());
         let fine = match slash {
-            Some((namespace, name)) => (namespace == "." || names::is_label(namespace)) && names::is_label(name),
-            None => names::is_subdomain(written),
+            Some((namespace, name)) => {
+                (namespace == "." || names::is_dns_label(namespace)) && names::is_dns_label(name)
+            }
+            None => written.len() <= 255 && written.split('.').all(names::is_dns_label),
         };
         if !fine {
             found.push(Diagnostic::error(codes::NAME, span, format!("`{written}` is no name of a Gateway")));
+        } else if let Some((".", name)) = slash {
+            let message = format!("Istio's validation refuses `{written}`: `.` is no namespace there");
+            found.push(Diagnostic::warning(codes::NAME, span, message).with_help(format!("write `{name}`")));
         } else if let (None, Some((name, rest)), true) =
             (slash, written.split_once('.'), dialect.namespaces_before_slash())
         {

@@ -7,10 +7,10 @@ use super::codes;
 
 /// Names of groups, and the codes that are in them.
 const GROUPS: [(&str, &[&str]); 5] = [
-    ("deprecated", &["MS0210", "MS0223", "MS0231"]),
+    ("deprecated", &["MS0210", "MS0223", "MS0235"]),
     ("weak", &["MS0220", "MS0401"]),
-    ("unknown", &["MS0211", "MS0212", "MS0213", "MS0214", "MS0215", "MS0219", "MS0226", "MS0227"]),
-    ("unreachable", &["MS0216", "MS0224", "MS0228", "MS0229"]),
+    ("unknown", &["MS0211", "MS0212", "MS0213", "MS0214", "MS0215", "MS0219", "MS0226", "MS0227", "MS0231"]),
+    ("unreachable", &["MS0216", "MS0224", "MS0228", "MS0229", "MS0230"]),
     ("conflict", &["MS0218", "MS0225"]),
 ];
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wavetank_control::config::{ConfigKey, ConfigSet, Document, MeshConfig, SourceFile};
+use wavetank_control::config::{ConfigKey, ConfigSet, Document, MeshConfig, SourceFile, decode};
 use wavetank_control::diagnostic::{Diagnostic as Finding, Severity, at_most};
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
@@ -145,12 +145,12 @@ impl Linter {
         let mut read: Vec<(&SourceFile, ConfigSet)> = Vec::new();
         let mut writers: BTreeMap<ConfigKey, usize> = BTreeMap::new();
         for file in files {
-            let mut own = ConfigStore::new(dialect);
-            self.add(&own.apply(file).diagnostics, &sources);
-            for key in own.objects().keys() {
+            self.add(&ConfigStore::new(dialect).apply(file).diagnostics, &sources);
+            let own = all_of(file, dialect);
+            for key in own.keys() {
                 *writers.entry(key.clone()).or_default() += 1;
             }
-            read.push((file, own.snapshot()));
+            read.push((file, own));
         }
         // Files that write the same object are alternatives: each is looked at with the files that are not.
         let is_alternative = |set: &ConfigSet| set.keys().any(|key| writers.get(key).is_some_and(|count| *count > 1));
@@ -175,6 +175,16 @@ impl Linter {
             self.linted.found.push(found);
         }
     }
+}
+
+/// The objects of a text, of those written twice the first. A refused one still defines what could be read of it.
+fn all_of(file: &SourceFile, dialect: Dialect) -> ConfigSet {
+    let decoded = decode(file, dialect);
+    let mut documents: Vec<Document> = decoded.documents.into_iter().chain(decoded.refused).collect();
+    documents.sort_by(|a, b| a.span.cmp(&b.span));
+    let mut seen = BTreeSet::new();
+    documents.retain(|document| seen.insert(ConfigKey::of(document)));
+    ConfigSet::of(documents)
 }
 
 /// The objects of a set in the order of their creation.

@@ -13,6 +13,7 @@ use http::HeaderName;
 use regex::{Regex, RegexBuilder};
 
 use super::fault::{Fault, Within};
+use super::re2;
 use crate::snapshot::route::{HeaderKey, HeaderMatcher, QueryMatcher, ValueMatcher};
 
 /// Largest compiled regex, in bytes.
@@ -28,8 +29,10 @@ pub fn regex(matcher: &RegexMatcher) -> Result<Regex, Fault> {
             .build()
             .map_err(|error| Fault::new("regex", "a regular expression", error))
     };
-    build(&matcher.regex)?;
-    build(&format!("\\A(?:{})\\z", matcher.regex))
+    let why = |why| Fault::new("regex", "a regular expression of RE2", format_args!("`{}`: {why}", matcher.regex));
+    let rewritten = re2::rewrite(&matcher.regex).map_err(why)?;
+    build(&rewritten)?;
+    build(&format!("\\A(?:{rewritten})\\z"))
 }
 
 /// A rule on a string.

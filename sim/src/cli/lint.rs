@@ -16,7 +16,8 @@ use wavetank_reports::{Diagnostic, Place};
 
 use crate::check::Sources;
 use crate::scenario::load::{gather, load_all, shown};
-use crate::scenario::{message, text};
+use crate::scenario::parse::{Manifests, parse_all};
+use crate::scenario::{Invalid, Scenario, message, text};
 use crate::target::dry;
 
 /// Objects that are looked at again for each file that replaces some of them.
@@ -50,6 +51,16 @@ pub fn lint(paths: &[PathBuf], dialect: Dialect) -> Linted {
     manifests.retain(|file| !linter.used.contains(&*file.name));
     linter.manifests(&manifests, dialect);
     linter.linted.found.sort_by(|a, b| (&a.place, &a.code).cmp(&(&b.place, &b.code)));
+    linter.linted
+}
+
+/// Looks at a scenario that is not on disk yet, with the manifests it names.
+pub(super) fn lint_text(source: &SourceFile, manifests: &dyn Manifests) -> Linted {
+    let mut linter = Linter::default();
+    let (scenario, diagnostics) = parse_all(source, manifests);
+    let mut sources = Sources::default();
+    sources.insert(source.name.to_string(), source.text.to_string());
+    linter.loaded(scenario, &Invalid { file: source.name.to_string(), diagnostics, sources });
     linter.linted
 }
 
@@ -95,8 +106,12 @@ impl Linter {
     }
 
     fn scenario(&mut self, path: &Path) {
-        self.linted.scenarios += 1;
         let (scenario, wrong) = load_all(path);
+        self.loaded(scenario, &wrong);
+    }
+
+    fn loaded(&mut self, scenario: Option<Scenario>, wrong: &Invalid) {
+        self.linted.scenarios += 1;
         self.add(&wrong.diagnostics, &wrong.sources);
         let Some(scenario) = scenario else { return };
         let dry = dry::check(&scenario, wrong.diagnostics.is_empty());

@@ -14,6 +14,7 @@
 //! - [`schema`]: what editors know of scenarios
 //! - [`init`]: a first scenario
 //! - [`codes`]: what the codes of messages mean
+//! - `shell`: words as a shell takes them
 
 pub mod args;
 pub mod check;
@@ -34,6 +35,7 @@ mod progress;
 pub mod run;
 pub mod schema;
 mod session;
+mod shell;
 pub mod surroundings;
 pub mod sweep;
 

@@ -7,7 +7,7 @@ use wavetank_control::validate::{self, Extent, codes};
 
 use super::callers::callers;
 use super::outcome::RunError;
-use super::tank::{cast_of, dialect};
+use super::tank::{add, cast_of, dialect};
 use crate::scenario::Scenario;
 use crate::world::{kube, manifests};
 
@@ -29,6 +29,7 @@ pub fn check(scenario: &Scenario, whole: bool) -> Dry {
     let mut dry = Dry::default();
     let mut cast = cast_of(scenario);
     dry.diagnostics = manifests::admit(&mut cast, &scenario.config, dialect(scenario.compat));
+    add(scenario, &mut cast);
     let world = kube::objects(&cast).into_iter().map(|file| SourceFile::new(file.name, file.text));
     dry.world = world.collect();
     dry.diagnostics.extend(mesh(scenario, &dry.world, &scenario.config, whole));

@@ -108,7 +108,7 @@ pub(super) fn cast_of(scenario: &Scenario) -> Cast {
 }
 
 /// The echo services that the scenario adds, or says more about.
-fn add(scenario: &Scenario, cast: &mut Cast) {
+pub(super) fn add(scenario: &Scenario, cast: &mut Cast) {
     for added in &scenario.add {
         let target = |call: &Request| Target { host: call.host.clone(), port: call.port, path: call.path.clone() };
         let change = |echo: &mut Echo| {

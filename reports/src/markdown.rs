@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::escape::markdown;
+use crate::tally;
 use crate::terminal::{self, Paint};
 use crate::{RunReport, ScenarioResult, ScenarioVerdict, Severity};
 
@@ -66,11 +67,12 @@ fn passed(out: &mut String, report: &RunReport) {
     out.push_str("<details><summary>all scenarios</summary>\n\n| | scenario | checks | seed | trace |\n|-|-|-|-|-|\n");
     for scenario in &report.scenarios {
         let mark = if scenario.verdict == ScenarioVerdict::Pass { "✓" } else { "✗" };
-        let failed = scenario.failures().count();
-        let checks = match failed {
-            0 => scenario.checks.len().to_string(),
-            _ => format!("{failed} of {} failed", scenario.checks.len()),
+        let mut checks = match scenario.failures().count() {
+            0 => vec![scenario.checks.len().to_string()],
+            _ => vec![tally::checks(scenario.checks.iter())],
         };
+        checks.extend(tally::besides([scenario]));
+        let checks = checks.join(", ");
         let hash = scenario.decisions_hash.as_deref().unwrap_or("-");
         let (file, name) = (markdown(&scenario.file), markdown(&scenario.name));
         let hash: String = hash.chars().take(10).collect();

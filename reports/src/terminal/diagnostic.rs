@@ -1,6 +1,7 @@
 //! A diagnostic with its lines and carets, laid out as rustc does.
 
 use super::paint::{Ink, Paint};
+use super::width;
 use crate::{Diagnostic, Place, Severity, Snippet};
 
 /// Appends `found`, ending with a newline.
@@ -59,9 +60,14 @@ fn at(out: &mut String, place: &Place, snippet: Option<&Snippet>, gutter: usize,
     push(out, &format!("{pad} {bar}"));
     let number = paint.ink(Ink::Blue, &format!("{:>gutter$}", place.line));
     push(out, &format!("{number} {bar} {}", snippet.text));
-    let before = " ".repeat(place.column.saturating_sub(1) as usize);
-    let carets = "^".repeat(snippet.width);
-    let under = format!("\n{pad} {bar} {before}{} ", " ".repeat(snippet.width));
+    // The first column of the line is 1; what is cut off before it stands in `skipped`.
+    let start = (place.column.saturating_sub(1) as usize).saturating_sub(snippet.skipped);
+    let lead: String = snippet.text.chars().take(start).collect();
+    let marked: String = snippet.text.chars().skip(start).take(snippet.width).collect();
+    let missing = start.saturating_sub(lead.chars().count());
+    let before = width::blank(&lead) + &" ".repeat(missing);
+    let carets = "^".repeat(width::of(&marked).max(1));
+    let under = format!("\n{pad} {bar} {before}{} ", " ".repeat(carets.len()));
     let label = snippet.label.lines().collect::<Vec<_>>().join(&under);
     push(out, &format!("{pad} {bar} {before}{} {label}", paint.ink(Ink::Red, &carets)));
 }

@@ -15,6 +15,7 @@
 //! - [`binomial`]: the statistics
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
 //! - [`blame`]: what else went on while it failed
+//! - `remark`: what else explains it
 //! - [`sources`]: the text of the files that messages point into
 
 pub mod amount;
@@ -27,6 +28,7 @@ mod faults;
 pub mod judge;
 mod never;
 mod reason;
+mod remark;
 pub mod sources;
 mod split;
 mod timeline;

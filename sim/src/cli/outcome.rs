@@ -9,6 +9,7 @@ use super::find::Filter;
 use crate::check::{self, Circumstances, Sources};
 use crate::fault::FaultOutcome;
 use crate::invariant;
+use crate::observe::Party;
 use crate::observe::flow::flow;
 use crate::routes;
 use crate::scenario::{Invalid, Scenario, message};
@@ -52,7 +53,13 @@ pub(super) fn judged(
     }
     let mut checks: Vec<CheckResult> = Vec::new();
     let mut diagnostics: Vec<Diagnostic> = outcome.diagnostics.iter().map(|found| message(found, &sources)).collect();
-    let around = Circumstances { faults: &outcome.faults, abort: scenario.abort.as_ref() };
+    let parties: Vec<Party> = outcome.book.parties.values().cloned().collect();
+    let around = Circumstances {
+        faults: &outcome.faults,
+        abort: scenario.abort.as_ref(),
+        findings: &diagnostics,
+        parties: &parties,
+    };
     let judgements = check::judge(&scenario.checks, &outcome.log, &around, alpha, &sources);
     let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
     for ((told_by, scope), judgement) in told_by(scenario).zip(judgements.into_iter().chain(rows)) {

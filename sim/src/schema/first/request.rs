@@ -150,6 +150,11 @@ fn candidates(expression: &str) -> Vec<String> {
     for part in [".*?", ".*", "(?i)", "(?:"] {
         text = text.replace(part, "");
     }
+    // What may be missing is left out.
+    while let Some(end) = text.find(")?") {
+        let Some(start) = text[..end].rfind('(') else { break };
+        text.replace_range(start..end + 2, "");
+    }
     let first = |text: &str| {
         // Of alternatives in brackets the first, and what stands around them.
         let Some((before, rest)) = text.split_once('(') else { return text.split('|').next().unwrap_or("").to_owned() };

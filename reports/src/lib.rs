@@ -28,4 +28,4 @@ pub mod terminal;
 
 pub use diagnostic::{Diagnostic, Note, Place, Severity, Snippet};
 pub use flow::Flow;
-pub use report::{CheckResult, CheckVerdict, FaultResult, RunReport, ScenarioResult, ScenarioVerdict};
+pub use report::{CheckResult, CheckVerdict, FaultResult, RunReport, ScenarioResult, ScenarioVerdict, SweepResult};

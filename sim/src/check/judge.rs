@@ -151,13 +151,21 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
 /// Judges a split on decisions that were counted over many runs; `alpha` is the size of each of its tests.
 ///
 /// A check that is no split passes.
-pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64) -> CheckResult {
-    let Demand::Split(arms) = &check.demand else { return result(check, Finding::pass(String::new())) };
+pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64, sources: &Sources) -> Judgement {
+    let Demand::Split(arms) = &check.demand else {
+        let result = result(check, Finding::pass(String::new()));
+        return Judgement { result, diagnostic: None, example: None };
+    };
     let mut all: split::Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for (version, count) in counts {
         *all.entry(version).or_default() += count;
     }
-    result(check, split::judge_counts(arms, &all, alpha))
+    let finding = split::judge_counts(arms, &all, alpha);
+    let diagnostic = finding.verdict.is_failure().then(|| {
+        let message = format!("all seeds together: {}", headline(check, &finding));
+        Diagnostic { message, ..bare(check, &finding, sources) }
+    });
+    Judgement { diagnostic, result: result(check, finding), example: None }
 }
 
 fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
@@ -184,18 +192,14 @@ fn diagnose(
     around: &Circumstances<'_>,
     sources: &Sources,
 ) -> Option<Diagnostic> {
-    let place = check.asked_at.clone();
-    let snippet = |label: &str| Snippet::of(sources.text(&place.file)?, &place, Some(check.width), label);
     if let Some((message, help)) = &finding.weak {
-        let shown = snippet("");
-        return Some(Diagnostic::warning("MS0401", place, message).with_snippet(shown).with_help(help));
+        let warning = Diagnostic::warning("MS0401", check.asked_at.clone(), message);
+        return Some(warning.with_snippet(snippet(check, "", sources)).with_help(help));
     }
     if !finding.verdict.is_failure() {
         return None;
     }
-    let code = if finding.verdict == CheckVerdict::Inconclusive { "MS1000" } else { code(&check.demand) };
-    let shown = snippet(&finding.label);
-    let mut found = Diagnostic::error(code, place, headline(check, finding)).with_snippet(shown);
+    let mut found = bare(check, finding, sources);
     found.related = if finding.evidence.is_empty() && finding.verdict == CheckVerdict::Inconclusive {
         explain::where_it_stopped(log, sources)
     } else {
@@ -208,6 +212,17 @@ fn diagnose(
     remark::of_default_route(check, finding, around, sources, &mut found);
     found.related.extend(remark::missing_versions(check, finding, around));
     Some(found)
+}
+
+/// The error of a check that failed, with its line and nothing else.
+fn bare(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Diagnostic {
+    let code = if finding.verdict == CheckVerdict::Inconclusive { "MS1000" } else { code(&check.demand) };
+    let error = Diagnostic::error(code, check.asked_at.clone(), headline(check, finding));
+    error.with_snippet(snippet(check, &finding.label, sources))
+}
+
+fn snippet(check: &Check, label: &str, sources: &Sources) -> Option<Snippet> {
+    Snippet::of(sources.text(&check.asked_at.file)?, &check.asked_at, Some(check.width), label)
 }
 
 fn headline(check: &Check, finding: &Finding<'_>) -> String {

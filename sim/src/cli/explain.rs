@@ -10,10 +10,13 @@ use clap::Args;
 use wavetank_control::config::duration;
 
 use super::run::Runner;
+use super::shell::quoted;
 use super::{FAILED, INTERNAL, INVALID, NOTHING, PASSED, USAGE, outcome};
+use crate::check::demand::span;
 use crate::explain::words::Words;
 use crate::explain::{proxy, request};
 use crate::observe::{Call, ObservationLog, Selector};
+use crate::scenario::load::shown;
 use crate::scenario::{Invalid, Request, Scenario, Traffic, load};
 use crate::target::{RunError, RunOutcome};
 use crate::traffic::Load;
@@ -100,8 +103,17 @@ pub fn explain(args: &ExplainArgs, runner: &Runner<'_>, out: &mut dyn Write, err
         writeln!(err, "wavetank: {why}")?;
         return Ok(NOTHING);
     }
-    for (number, call) in chosen {
+    for (number, call) in &chosen {
         out.write_all(request::request(&format!("r{number}"), call, &words).as_bytes())?;
+    }
+    if let (Subject::Failed, Some((last, _))) = (&subject, chosen.last()) {
+        let rest: Vec<usize> =
+            calls.iter().filter(|(at, call)| at > last && has_failed(call)).map(|(at, _)| *at).collect();
+        if let Some(next) = rest.first() {
+            let file = quoted(&shown(&args.scenario));
+            let more = format!("… and {} more failed, the next is r{next}", rest.len());
+            writeln!(out, "{more}: wavetank explain {file} r{next} --seed {seed}")?;
+        }
     }
     Ok(PASSED)
 }
@@ -141,12 +153,15 @@ fn subject(args: &ExplainArgs) -> Result<Subject, String> {
     })))
 }
 
+fn has_failed(call: &Call) -> bool {
+    call.status == 0 || call.status >= 400
+}
+
 fn choose<'a>(subject: &Subject, calls: &[(usize, &'a Call)]) -> Vec<(usize, &'a Call)> {
-    let failed = |call: &Call| call.status == 0 || call.status >= 400;
     match subject {
         Subject::Numbered(number) => calls.iter().filter(|(own, _)| own == number).copied().collect(),
-        Subject::Failed => calls.iter().filter(|(_, call)| failed(call)).take(FAILED_MAX).copied().collect(),
-        _ => calls.iter().find(|(_, call)| failed(call)).or(calls.first()).copied().into_iter().collect(),
+        Subject::Failed => calls.iter().filter(|(_, call)| has_failed(call)).take(FAILED_MAX).copied().collect(),
+        _ => calls.iter().find(|(_, call)| has_failed(call)).or(calls.first()).copied().into_iter().collect(),
     }
 }
 
@@ -167,6 +182,10 @@ fn proxies(
             found.insert((party, node));
         }
     }
+    let end = ran.simulated.saturating_sub(log.start().since_start());
+    if at > end && !found.is_empty() {
+        writeln!(out, "the run ended at {}; this is what was known then", span(end))?;
+    }
     for (party, node) in &found {
         out.write_all(proxy::proxy(node, party, log.start() + at, log, words).as_bytes())?;
     }
@@ -178,15 +197,16 @@ fn proxies(
 }
 
 fn tell_invalid(wrong: &Invalid, err: &mut dyn Write) -> io::Result<u8> {
-    outcome::tell(&outcome::invalid(wrong, 1), err)?;
+    outcome::tell(&outcome::invalid(wrong, 1), INVALID, err)?;
     Ok(INVALID)
 }
 
 fn tell_broken(scenario: &Scenario, seed: u64, error: &RunError, err: &mut dyn Write) -> io::Result<u8> {
-    outcome::tell(&outcome::broken(scenario, seed, error), err)?;
-    Ok(match error {
+    let exit = match error {
         RunError::Manifests(_) | RunError::Scenario(_) => INVALID,
         RunError::NotConverged(_) => FAILED,
         RunError::Internal(_) => INTERNAL,
-    })
+    };
+    outcome::tell(&outcome::broken(scenario, seed, error), exit, err)?;
+    Ok(exit)
 }

@@ -6,6 +6,7 @@ use wavetank_reports::terminal::{self, Detail, Paint};
 use wavetank_reports::{CheckResult, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::find::Filter;
+use super::shell::quoted;
 use crate::check::{self, Circumstances, Sources};
 use crate::fault::FaultOutcome;
 use crate::invariant;
@@ -67,15 +68,17 @@ pub(super) fn judged(
             continue;
         }
         diagnostics.extend(judgement.diagnostic.map(|found| {
-            let again = format!("wavetank run {} --seed {seed} -k '{scope}'", scenario.file);
+            let again = format!("{} -k {}", again(&scenario.file, seed), quoted(&scope));
             let see = judgement.example.map(|request| {
-                format!("wavetank explain {} r{request} --seed {seed}   wavetank help {}", scenario.file, found.code)
+                let file = quoted(&scenario.file);
+                format!("wavetank explain {file} r{request} --seed {seed}   wavetank help {}", found.code)
             });
             Diagnostic { again: judgement.result.verdict.is_failure().then_some(again), see, ..found }
         }));
         checks.push(judgement.result);
     }
-    diagnostics.extend(check::missed_faults(&outcome.faults, &sources));
+    let missed = check::missed_faults(&outcome.faults, &sources).into_iter();
+    diagnostics.extend(missed.map(|found| Diagnostic { again: Some(again(&scenario.file, seed)), ..found }));
     let broken = invariant::broken(&outcome.log, &outcome.book);
     diagnostics.extend(broken.iter().map(|own| of_invariant(own, scenario, seed)));
     for check in &mut checks {
@@ -103,7 +106,12 @@ fn of_invariant(broken: &invariant::Broken, scenario: &Scenario, seed: u64) -> D
     let times = if broken.times == 1 { String::new() } else { format!(" ({} times)", broken.times) };
     let found = Diagnostic::error("MS1100", place, format!("broken: {}{times}: {}", broken.name, broken.how));
     let found = found.with_help("this is not about your manifests: it is a fault of wavetank; please report it");
-    Diagnostic { again: Some(format!("wavetank run {} --seed {seed}", scenario.file)), ..found }
+    Diagnostic { again: Some(again(&scenario.file, seed)), ..found }
+}
+
+/// The command that runs a scenario again.
+fn again(file: &str, seed: u64) -> String {
+    format!("wavetank run {} --seed {seed}", quoted(file))
 }
 
 /// A scenario that did not come to its end.
@@ -119,6 +127,9 @@ pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Scenar
         }
         RunError::Internal(_) => (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())]),
     };
+    if !matches!(error, RunError::Manifests(_)) {
+        diagnostics.iter_mut().for_each(|found| found.again = Some(again(&scenario.file, seed)));
+    }
     diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
     ScenarioResult { verdict, diagnostics, ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed) }
 }
@@ -139,10 +150,10 @@ pub(super) fn invalid(invalid: &Invalid, seed: u64) -> ScenarioResult {
     ScenarioResult { diagnostics: tell(&invalid.sources), ..empty(&invalid.file, "not a valid scenario", "", seed) }
 }
 
-/// Writes a result that is not one of a run as its text.
-pub(super) fn tell(result: &ScenarioResult, out: &mut dyn Write) -> io::Result<()> {
+/// Writes a result that is not one of a run as its text; `exit` is the exit code that comes of it.
+pub(super) fn tell(result: &ScenarioResult, exit: u8, out: &mut dyn Write) -> io::Result<()> {
     let report = RunReport::new("wavetank", vec![result.clone()]);
-    out.write_all(terminal::render(&report, Detail::Normal, Paint::Plain, 1).as_bytes())
+    out.write_all(terminal::render(&report, Detail::Normal, Paint::Plain, exit).as_bytes())
 }
 
 fn empty(file: &str, name: &str, compat: &str, seed: u64) -> ScenarioResult {

@@ -1,14 +1,16 @@
 //! `wavetank run`: runs scenarios, side by side where there are processors for it, and reports them.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::CommandFactory;
+use wavetank_control::config::suggest;
 use wavetank_platform::Platform;
 use wavetank_reports::RunReport;
 use wavetank_reports::html::Page;
 
-use super::args::{RunArgs, Seed};
+use super::args::{Command, RunArgs, Seed};
 use super::find::{Filter, Tags, find};
 use super::output::Told;
 use super::progress::Progress;
@@ -18,6 +20,7 @@ use super::sweep::{Seeds, sweep};
 use super::{NOTHING, PASSED, USAGE, output, pool, worse};
 use crate::scenario::Scenario;
 use crate::scenario::load::shown;
+use crate::sweep::text::total;
 use crate::target::{RunError, RunOutcome};
 
 /// Runs one scenario with a seed.
@@ -44,10 +47,18 @@ pub fn run(
     let files = match find(&args.chosen.paths) {
         Ok(files) => files,
         Err(error) => {
-            writeln!(err, "wavetank: {error}")?;
+            writeln!(
+                err,
+                "wavetank: {error}{}",
+                args.chosen.paths.first().map(|path| meant(path)).unwrap_or_default()
+            )?;
             return Ok(USAGE);
         }
     };
+    if let Err((file, error)) = output::prepare(&args.outputs) {
+        writeln!(err, "wavetank: cannot write {}: {error}; nothing was run", file.display())?;
+        return Ok(USAGE);
+    }
     let session = Session {
         args,
         platform,
@@ -67,8 +78,7 @@ pub fn run(
     }
     let all = dealt_with(&session, &files, around, err)?;
     if all.is_empty() {
-        writeln!(err, "wavetank: no scenario matched")?;
-        return Ok(NOTHING);
+        return nothing(&session, &files, err);
     }
     let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
     let verified: String = all.iter().map(|done| done.verified.as_str()).collect();
@@ -86,19 +96,40 @@ fn swept(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    let (mut results, mut text, mut exit) = (Vec::new(), String::new(), PASSED);
+    let (mut results, mut sweeps, mut text, mut exit) = (Vec::new(), Vec::new(), String::new(), PASSED);
     for file in files {
         let Some(swept) = sweep(session, file, seeds, around, err)? else { continue };
         results.extend(swept.results);
+        sweeps.extend(swept.pooled);
         text.push_str(&swept.text);
         exit = worse(exit, swept.exit);
     }
     if results.is_empty() {
-        writeln!(err, "wavetank: no scenario matched")?;
-        return Ok(NOTHING);
+        return nothing(session, files, err);
     }
-    let page = Page { report: RunReport::new(TOOL, results), exit, evidence: Vec::new() };
+    let report = RunReport { sweeps, ..RunReport::new(TOOL, results) };
+    if text.is_empty() || !session.args.outputs.quiet || exit != PASSED {
+        text.push_str(&total(&report, exit));
+    }
+    let page = Page { report, exit, evidence: Vec::new() };
     output::write(&session.args.outputs, around, &page, Told::Text(text), out, err)
+}
+
+/// Says why nothing was run.
+fn nothing(session: &Session<'_>, files: &[PathBuf], err: &mut dyn Write) -> io::Result<u8> {
+    match &session.args.chosen.filter {
+        Some(filter) if !files.is_empty() => writeln!(err, "wavetank: no check matched `{filter}`")?,
+        _ => writeln!(err, "wavetank: no scenario matched")?,
+    }
+    Ok(NOTHING)
+}
+
+/// The command that a word was meant to be which is no file.
+fn meant(path: &Path) -> String {
+    let command = Command::command();
+    let word = path.to_str().filter(|_| !path.exists()).unwrap_or_default();
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    suggest::nearest(word, verbs).map_or(String::new(), |verb| format!("; did you mean `wavetank {verb}`?"))
 }
 
 /// Deals with every file, in order, up to the first that did not pass where that is asked for.

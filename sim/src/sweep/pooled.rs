@@ -2,9 +2,8 @@
 //! rate; the sum of them all once more, at the whole rate: many small runs see what one cannot.
 
 use indexmap::IndexMap;
-use wavetank_reports::CheckResult;
 
-use crate::check::{Check, Demand, pooled_split};
+use crate::check::{Check, Demand, Judgement, Sources, pooled_split};
 use crate::observe::ObservationLog;
 
 /// Decisions by version, for each split of a scenario.
@@ -42,9 +41,9 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// The verdict on each split, at `alpha` for all of them together.
-    pub fn judge(&self, alpha: f64) -> Vec<CheckResult> {
+    /// The verdict on each split, at `alpha` for all of them together, with an error for each that did not pass.
+    pub fn judge(&self, alpha: f64, sources: &Sources) -> Vec<Judgement> {
         let share = alpha / self.splits.len().max(1) as f64;
-        self.splits.iter().map(|(check, counts)| pooled_split(check, counts, share)).collect()
+        self.splits.iter().map(|(check, counts)| pooled_split(check, counts, share, sources)).collect()
     }
 }

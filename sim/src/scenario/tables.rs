@@ -1,6 +1,7 @@
 //! The keys of the scenario format as a tree, for its schema: the very tables that scenarios are read by.
 
 use super::fields::Keys;
+pub(crate) use super::traffic::{COUNT_MAX, METHODS};
 use super::{added, expect, fault, parse, routes, step, traffic};
 
 /// One mapping of the format.

@@ -71,3 +71,34 @@ fn at(out: &mut String, place: &Place, snippet: Option<&Snippet>, gutter: usize,
     let label = snippet.label.lines().collect::<Vec<_>>().join(&under);
     push(out, &format!("{pad} {bar} {before}{} {label}", paint.ink(Ink::Red, &carets)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str, column: u32, width: usize) -> String {
+        let place = Place::new("a.yaml", 1, column);
+        let snippet = Snippet::of(line, &place, Some(width), "here");
+        let mut out = String::new();
+        render(&mut out, &Diagnostic::error("MS0101", place, "wrong").with_snippet(snippet), Paint::Plain);
+        out
+    }
+
+    #[test]
+    fn carets_stand_under_wide_characters() {
+        let text = shown("labels: {\"金丝雀\": 值, v: [v2]}", 10, 5);
+        assert!(text.contains("1 | labels: {\"金丝雀\": 值, v: [v2]}\n  |          ^^^^^^^^ here\n"), "{text}");
+        let text = shown("labels: {\"金丝雀\": 值, v: [v2]}", 20, 4);
+        assert!(text.contains("\n  |                        ^^^^ here\n"), "{text}");
+    }
+
+    #[test]
+    fn carets_stay_in_a_line_that_is_cut() {
+        let line = format!("{}[v2]{}", "x, ".repeat(100), ", y".repeat(100));
+        let text = shown(&line, 301, 4);
+        let lines: Vec<&str> = text.lines().collect();
+        let column = |line: &str, part: &str| line.split_once(part).map(|(before, _)| before.chars().count());
+        assert_eq!(column(lines[3], "[v2]"), column(lines[4], "^^^^ here"));
+        assert!(lines[3].chars().count() < 220);
+    }
+}

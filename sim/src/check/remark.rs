@@ -24,8 +24,7 @@ pub(super) fn of_default_route(
     sources: &Sources,
     found: &mut Diagnostic,
 ) {
-    let by_default = |hop: &&Hop| is_default_route(hop, sources);
-    if finding.evidence.is_empty() || !finding.evidence.iter().all(|hop| by_default(&hop)) {
+    if finding.evidence.is_empty() || !finding.evidence.iter().all(|hop| is_default_route(hop, sources)) {
         return;
     }
     if let Some(dotted) = dotted_host(&finding.evidence, around.findings) {

@@ -29,7 +29,8 @@ fn run(engine: Engine, scenario: &Scenario) -> RunOutcome {
 
 /// What became of each check: its kind, its edge and its verdict.
 fn verdicts(scenario: &Scenario, outcome: &RunOutcome) -> Vec<(String, String, CheckVerdict)> {
-    let judged = check::judge(&scenario.checks, &outcome.log, scenario.false_failure, &scenario.sources);
+    let around = check::Circumstances::default();
+    let judged = check::judge(&scenario.checks, &outcome.log, &around, scenario.false_failure, &scenario.sources);
     let told = |(check, judgement): (&check::Check, check::Judgement)| {
         (check.demand.kind().to_owned(), check.scope.to_string(), judgement.result.verdict)
     };

@@ -43,30 +43,46 @@ pub enum Severity {
 /// The line a message is about, and what to underline in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Snippet {
-    /// The whole line as written.
+    /// The line as written; of a long one the part around the place, with `…` for what is left out.
     pub text: String,
+    /// Characters of the line before `text`, less the `…` that stands for them.
+    pub skipped: usize,
     /// Characters to underline from the place's column on; at least one is.
     pub width: usize,
     /// What to say under it; may have several lines, may be empty.
     pub label: String,
 }
 
-/// Longest line that is shown.
-const LINE_BYTES_MAX: usize = 2000;
+/// Longest line that is shown whole, and how much of a longer one is shown before its place.
+const LINE_CHARS_MAX: usize = 200;
+const BEFORE_MAX: usize = 60;
 
 impl Snippet {
-    /// Line `place.line` of `source`; `None` when the source has no such line, or one too long to be read.
+    /// Line `place.line` of `source`; `None` when the source has no such line.
     ///
     /// A width of `None` underlines to the end of the line.
     pub fn of(source: &str, place: &Place, width: Option<usize>, label: impl Into<String>) -> Option<Self> {
         let text = source.lines().nth((place.line as usize).checked_sub(1)?)?.trim_end();
-        if text.len() > LINE_BYTES_MAX {
-            return None;
-        }
-        let text = text.to_owned();
-        let rest = text.chars().count().saturating_sub(place.column.saturating_sub(1) as usize);
+        let column = place.column.saturating_sub(1) as usize;
+        let (text, skipped) = window(text, column);
+        let rest = text.chars().count().saturating_sub(column - skipped.min(column));
         let width = width.map_or(rest, |width| width.min(rest)).max(1);
-        Some(Self { text, width, label: label.into() })
+        Some(Self { text, skipped, width, label: label.into() })
+    }
+}
+
+/// A line, or the part of a long one around `column`, and how many characters are missing before it.
+fn window(line: &str, column: usize) -> (String, usize) {
+    // No line has more characters than bytes.
+    if line.len() <= LINE_CHARS_MAX || line.chars().count() <= LINE_CHARS_MAX {
+        return (line.to_owned(), 0);
+    }
+    let from = column.saturating_sub(BEFORE_MAX);
+    let shown: String = line.chars().skip(from).take(LINE_CHARS_MAX).collect();
+    let end = if line.chars().nth(from + LINE_CHARS_MAX).is_some() { "…" } else { "" };
+    match from {
+        0 => (format!("{shown}{end}"), 0),
+        _ => (format!("…{shown}{end}"), from - 1),
     }
 }
 
@@ -168,6 +184,18 @@ mod tests {
     fn a_place_outside_the_source_has_no_snippet() {
         assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 9, 1), None, ""), None);
         assert_eq!(Snippet::of("one\n", &Place::new("a.yaml", 0, 1), None, ""), None);
-        assert_eq!(Snippet::of(&"a".repeat(LINE_BYTES_MAX + 1), &Place::new("a.yaml", 1, 1), None, ""), None);
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_its_place() {
+        let line = format!("{}WRONG{}", "a".repeat(5000), "b".repeat(5000));
+        let found = Snippet::of(&line, &Place::new("a.yaml", 1, 5001), Some(5), "").unwrap();
+        let shown: String = found.text.chars().skip(5000 - found.skipped).take(found.width).collect();
+        assert_eq!((shown.as_str(), found.text.chars().count()), ("WRONG", LINE_CHARS_MAX + 2));
+        assert!(found.text.starts_with('…') && found.text.ends_with('…'));
+        let first = Snippet::of(&line, &Place::new("a.yaml", 1, 1), Some(5), "").unwrap();
+        assert_eq!((first.skipped, first.text.starts_with("aaa"), first.width), (0, true, 5));
+        let last = Snippet::of(&line, &Place::new("a.yaml", 1, 10_005), None, "").unwrap();
+        assert!(last.text.ends_with('b') && last.width == 1);
     }
 }

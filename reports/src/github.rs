@@ -9,7 +9,8 @@ const ANNOTATIONS_MAX: usize = 100;
 
 /// One line for each error and warning of the report.
 pub fn annotations(report: &RunReport) -> String {
-    annotate(report.scenarios.iter().flat_map(|scenario| &scenario.diagnostics))
+    let pooled = report.sweeps.iter().flat_map(|sweep| &sweep.diagnostics);
+    annotate(pooled.chain(report.scenarios.iter().flat_map(|scenario| &scenario.diagnostics)))
 }
 
 /// One line for each error and warning.

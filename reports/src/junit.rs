@@ -6,11 +6,12 @@ use std::fmt::Write;
 
 use crate::escape::markup;
 use crate::terminal::{self, Paint};
-use crate::{CheckResult, CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict, Severity};
+use crate::{CheckResult, CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict, Severity, SweepResult};
 
 /// The report as one XML document.
 pub fn render(report: &RunReport) -> String {
-    let suites: Vec<Suite<'_>> = report.scenarios.iter().map(Suite::of).collect();
+    let pooled: Vec<ScenarioResult> = report.sweeps.iter().filter_map(SweepResult::as_scenario).collect();
+    let suites: Vec<Suite<'_>> = report.scenarios.iter().chain(&pooled).map(Suite::of).collect();
     let sum = |count: fn(&Suite<'_>) -> usize| suites.iter().map(count).sum::<usize>();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let (tests, failures) = (sum(|suite| suite.cases.len()), sum(|suite| suite.count("failure")));

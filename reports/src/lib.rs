@@ -7,6 +7,7 @@
 //! - [`report`]: the run, its scenarios and their checks
 //! - [`diagnostic`]: a message about a place in a file, with the line and a caret
 //! - [`flow`]: who called whom, as a tree to be drawn
+//! - [`tally`]: what failed, counted
 //! - [`json`]: the report as JSON
 //! - [`terminal`]: the report as text for a person
 //! - [`escape`]: text made safe for markup
@@ -22,8 +23,9 @@ pub mod json;
 pub mod junit;
 pub mod markdown;
 pub mod report;
+pub mod tally;
 pub mod terminal;
 
 pub use diagnostic::{Diagnostic, Note, Place, Severity, Snippet};
 pub use flow::Flow;
-pub use report::{CheckResult, CheckVerdict, FaultResult, RunReport, ScenarioResult, ScenarioVerdict};
+pub use report::{CheckResult, CheckVerdict, FaultResult, RunReport, ScenarioResult, ScenarioVerdict, SweepResult};

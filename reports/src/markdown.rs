@@ -3,19 +3,21 @@
 use std::fmt::Write;
 
 use crate::escape::markdown;
+use crate::tally;
 use crate::terminal::{self, Paint};
-use crate::{RunReport, ScenarioResult, ScenarioVerdict, Severity};
+use crate::{RunReport, ScenarioResult, ScenarioVerdict, Severity, SweepResult};
 
 /// Full messages that are put below the table at most.
 const MESSAGES_MAX: usize = 20;
 
 /// The report: a headline, a table of what did not pass, and the messages to unfold.
 pub fn render(report: &RunReport) -> String {
+    let pooled: Vec<ScenarioResult> = report.sweeps.iter().filter_map(SweepResult::as_scenario).collect();
     let bad: Vec<&ScenarioResult> =
-        report.scenarios.iter().filter(|scenario| scenario.verdict != ScenarioVerdict::Pass).collect();
+        report.scenarios.iter().chain(&pooled).filter(|scenario| scenario.verdict != ScenarioVerdict::Pass).collect();
     let warned: usize = report.scenarios.iter().map(ScenarioResult::warnings).sum();
     let mut out = String::from("### wavetank: ");
-    let _ = write!(out, "{} passed", report.scenarios.len() - bad.len());
+    let _ = write!(out, "{} passed", report.scenarios.len() + pooled.len() - bad.len());
     if !bad.is_empty() {
         let _ = write!(out, ", {} failed", bad.len());
     }
@@ -31,7 +33,7 @@ pub fn render(report: &RunReport) -> String {
         out.push('\n');
     }
     messages(&mut out, &bad);
-    passed(&mut out, report);
+    passed(&mut out, report.scenarios.iter().chain(&pooled));
     out
 }
 
@@ -62,15 +64,16 @@ fn messages(out: &mut String, bad: &[&ScenarioResult]) {
     }
 }
 
-fn passed(out: &mut String, report: &RunReport) {
+fn passed<'a>(out: &mut String, scenarios: impl Iterator<Item = &'a ScenarioResult>) {
     out.push_str("<details><summary>all scenarios</summary>\n\n| | scenario | checks | seed | trace |\n|-|-|-|-|-|\n");
-    for scenario in &report.scenarios {
+    for scenario in scenarios {
         let mark = if scenario.verdict == ScenarioVerdict::Pass { "✓" } else { "✗" };
-        let failed = scenario.failures().count();
-        let checks = match failed {
-            0 => scenario.checks.len().to_string(),
-            _ => format!("{failed} of {} failed", scenario.checks.len()),
+        let mut checks = match scenario.failures().count() {
+            0 => vec![scenario.checks.len().to_string()],
+            _ => vec![tally::checks(scenario.checks.iter())],
         };
+        checks.extend(tally::besides([scenario]));
+        let checks = checks.join(", ");
         let hash = scenario.decisions_hash.as_deref().unwrap_or("-");
         let (file, name) = (markdown(&scenario.file), markdown(&scenario.name));
         let hash: String = hash.chars().take(10).collect();

@@ -13,12 +13,59 @@ pub struct RunReport {
     pub tool: String,
     /// One entry per scenario, in the order they ran.
     pub scenarios: Vec<ScenarioResult>,
+    /// Of a sweep, what was judged over all seeds of a scenario; one entry per scenario.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sweeps: Vec<SweepResult>,
 }
 
 impl RunReport {
     /// A report of `scenarios` by `tool`, in the current shape.
     pub fn new(tool: impl Into<String>, scenarios: Vec<ScenarioResult>) -> Self {
-        Self { version: 1, tool: tool.into(), scenarios }
+        Self { version: 1, tool: tool.into(), scenarios, sweeps: Vec::new() }
+    }
+}
+
+/// A scenario under many seeds: what was judged over all of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SweepResult {
+    /// Path of the scenario file.
+    pub file: String,
+    /// What `scenario:` says.
+    pub name: String,
+    /// First seed.
+    pub first_seed: u64,
+    /// Last seed that was run.
+    pub last_seed: u64,
+    /// Runs that were made.
+    pub runs: usize,
+    /// Of them, those that passed.
+    pub passed: usize,
+    /// Its splits, on the decisions of all runs together.
+    pub pooled: Vec<CheckResult>,
+    /// Messages about those that did not pass.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl SweepResult {
+    /// The pooled splits as the result of one more run, for outputs that know only of runs; `None` where nothing was
+    /// pooled.
+    pub fn as_scenario(&self) -> Option<ScenarioResult> {
+        (!self.pooled.is_empty()).then(|| ScenarioResult {
+            file: self.file.clone(),
+            name: format!("{}, seeds {} to {} together", self.name, self.first_seed, self.last_seed),
+            compat: String::new(),
+            target: String::new(),
+            seed: self.first_seed,
+            verdict: ScenarioResult::verdict_of(&self.pooled),
+            decisions_hash: None,
+            packets_hash: None,
+            simulated_ms: 0,
+            checks: self.pooled.clone(),
+            faults: Vec::new(),
+            diagnostics: self.diagnostics.clone(),
+            flow: Vec::new(),
+            elapsed: None,
+        })
     }
 }
 

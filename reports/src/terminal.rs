@@ -4,8 +4,11 @@
 
 mod diagnostic;
 mod paint;
+mod total;
+mod width;
 mod wrap;
 
+use crate::tally::plural;
 use crate::{CheckResult, CheckVerdict, Diagnostic, RunReport, ScenarioResult, ScenarioVerdict, Severity};
 use paint::Ink;
 pub use paint::Paint;
@@ -27,6 +30,8 @@ pub enum Detail {
 const HEADER_COLUMN: usize = 62;
 /// The farthest column they move to for the sake of longer names.
 const HEADER_COLUMN_MAX: usize = 100;
+/// Warnings that a failed scenario shows in full.
+const WARNINGS_MAX: usize = 10;
 /// Widest edge that still lines up with the others.
 const EDGE_WIDTH_MAX: usize = 44;
 
@@ -43,7 +48,7 @@ pub fn render(report: &RunReport, detail: Detail, paint: Paint, exit: u8) -> Str
             _ => full(&mut out, scenario, column, paint),
         }
     }
-    out.push_str(&total(report, paint, exit));
+    out.push_str(&total::total(report, paint, exit));
     out
 }
 
@@ -59,10 +64,6 @@ fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -76,7 +77,7 @@ fn header(scenario: &ScenarioResult, mark: &str, remark: &str, column: usize) ->
     if let Some(elapsed) = &scenario.elapsed {
         right.push_str(&format!(" in {elapsed}"));
     }
-    let gap = column.saturating_sub(left.chars().count()).max(3);
+    let gap = column.saturating_sub(width::of(&left)).max(3);
     format!("{left}{}{right}", " ".repeat(gap))
 }
 
@@ -84,7 +85,7 @@ fn header(scenario: &ScenarioResult, mark: &str, remark: &str, column: usize) ->
 fn header_column(scenarios: &[ScenarioResult]) -> usize {
     let left = |scenario: &ScenarioResult| {
         let name = format!(" ✓ {}  {}{}   ", file_name(&scenario.file), scenario.name, remark(scenario));
-        name.chars().count()
+        width::of(&name)
     };
     let widest = if scenarios.len() > 1 { scenarios.iter().map(left).max() } else { None };
     widest.unwrap_or(0).clamp(HEADER_COLUMN, HEADER_COLUMN_MAX)
@@ -111,7 +112,11 @@ fn full(out: &mut String, scenario: &ScenarioResult, column: usize, paint: Paint
     let shown: Vec<&CheckResult> =
         scenario.checks.iter().filter(|check| !failed || check.verdict != CheckVerdict::Pass).collect();
     check_lines(out, &shown, paint);
-    warnings(out, scenario, paint);
+    if failed {
+        warnings_in_full(out, scenario, paint)
+    } else {
+        warnings(out, scenario, paint)
+    }
     for found in scenario.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
         out.push('\n');
         diagnostic::render(out, found, paint);
@@ -127,7 +132,7 @@ fn full(out: &mut String, scenario: &ScenarioResult, column: usize, paint: Paint
 
 /// One line per check; exact checks that passed on one edge share a line.
 fn check_lines(out: &mut String, checks: &[&CheckResult], paint: Paint) {
-    let width = checks.iter().map(|check| edge_text(check).chars().count()).max().unwrap_or(0).min(EDGE_WIDTH_MAX);
+    let width = checks.iter().map(|check| width::of(&edge_text(check))).max().unwrap_or(0).min(EDGE_WIDTH_MAX);
     let mut at = 0;
     while let Some(first) = checks.get(at) {
         let joins = |check: &CheckResult| check.verdict == CheckVerdict::Pass && check.power.is_none();
@@ -137,7 +142,7 @@ fn check_lines(out: &mut String, checks: &[&CheckResult], paint: Paint) {
             texts.push(check_text(checks[at]));
             at += 1;
         }
-        let pad = " ".repeat(width.saturating_sub(edge_text(first).chars().count()));
+        let pad = " ".repeat(width.saturating_sub(width::of(&edge_text(first))));
         let (ink, mark) = match first.verdict {
             CheckVerdict::Pass => (Ink::Green, "✓"),
             CheckVerdict::Fail => (Ink::Red, "✗"),
@@ -174,45 +179,28 @@ fn check_text(check: &CheckResult) -> String {
 }
 
 fn warnings(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
-    for found in scenario.diagnostics.iter().filter(|found| found.severity == Severity::Warning) {
-        let at = format!("{}:{}", found.place.file, found.place.line);
-        line(out, &format!("   {} {} {at}  {}", paint.ink(Ink::Yellow, "!"), found.code, found.message));
-    }
+    let all = scenario.diagnostics.iter().filter(|found| found.severity == Severity::Warning);
+    all.for_each(|found| warning(out, found, paint));
 }
 
-fn total(report: &RunReport, paint: Paint, exit: u8) -> String {
-    let scenarios = &report.scenarios;
-    let passed = exit == 0;
-    let mut parts = vec![plural(scenarios.len(), "scenario")];
-    let failed = scenarios.iter().filter(|scenario| scenario.verdict != ScenarioVerdict::Pass).count();
-    if scenarios.len() > 1 && failed > 0 {
-        parts.push(format!("{failed} of them failed"));
+fn warning(out: &mut String, found: &Diagnostic, paint: Paint) {
+    let at = format!("{}:{}", found.place.file, found.place.line);
+    line(out, &format!("   {} {} {at}  {}", paint.ink(Ink::Yellow, "!"), found.code, found.message));
+}
+
+/// The warnings of a scenario that failed, which may be why: in full, but for those that an error shows already and
+/// those that are too many.
+fn warnings_in_full(out: &mut String, scenario: &ScenarioResult, paint: Paint) {
+    let of = |severity: Severity| scenario.diagnostics.iter().filter(move |found| found.severity == severity);
+    let is_shown = |found: &&Diagnostic| {
+        let mut places = of(Severity::Error).flat_map(|error| &error.related).filter_map(|note| note.place.as_ref());
+        places.any(|place| *place == found.place)
+    };
+    let (brief, full): (Vec<&Diagnostic>, Vec<&Diagnostic>) = of(Severity::Warning).partition(is_shown);
+    let more = full.iter().skip(WARNINGS_MAX);
+    brief.iter().chain(more).for_each(|found| warning(out, found, paint));
+    for found in full.iter().take(WARNINGS_MAX) {
+        out.push('\n');
+        diagnostic::render(out, found, paint);
     }
-    let checks: usize = scenarios.iter().map(|scenario| scenario.checks.len()).sum();
-    let red: usize = scenarios.iter().map(|scenario| scenario.failures().count()).sum();
-    let invalid = scenarios.iter().filter(|scenario| scenario.verdict == ScenarioVerdict::Invalid).count();
-    if red > 0 {
-        parts.push(format!("{red} of {} failed", plural(checks, "check")));
-    } else {
-        parts.push(plural(checks, "check"));
-    }
-    if invalid > 0 {
-        parts.push(format!("{invalid} invalid"));
-    }
-    let warned: usize = scenarios.iter().map(ScenarioResult::warnings).sum();
-    if warned > 0 {
-        parts.push(plural(warned, "warning"));
-    }
-    let word = if passed { paint.ink(Ink::Green, "PASS") } else { paint.ink(Ink::Red, "FAIL") };
-    let mut text = format!(" {word}  {}", parts.join(", "));
-    if let [only] = scenarios.as_slice()
-        && let Some(hash) = &only.decisions_hash
-    {
-        text.push_str(&format!("   trace {}", hash.chars().take(10).collect::<String>()));
-    }
-    if !passed {
-        text.push_str(&format!("   (exit {exit})"));
-    }
-    text.push('\n');
-    text
 }

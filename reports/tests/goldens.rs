@@ -190,3 +190,20 @@ fn markdown_tells_failures_first() {
 fn annotations_stand_on_the_lines_of_errors_and_warnings() {
     insta::assert_snapshot!(github::annotations(&report(vec![passing(), failing(), invalid()])));
 }
+
+#[test]
+fn warnings_of_a_failed_scenario_are_shown_in_full() {
+    let place = Place::new("istio/canary.yaml", 3, 5);
+    let told = Diagnostic::warning("MS0212", place, "subset `v3` is not defined").with_help("define it");
+    // What the error shows already takes one line.
+    let again = Diagnostic::warning("MS0215", Place::new("istio/canary.yaml", 21, 5), "a dot");
+    let mut scenario = failing();
+    scenario.diagnostics.extend([told, again]);
+    let text = terminal::render(&report(vec![scenario]), Detail::Normal, Paint::Plain, 1);
+    assert!(
+        text.contains("warning[MS0212]: subset `v3` is not defined\n --> istio/canary.yaml:3:5\n  = help: define it\n"),
+        "{text}"
+    );
+    assert!(text.contains("   ! MS0215 istio/canary.yaml:21  a dot\n") && !text.contains("warning[MS0215]"), "{text}");
+    assert!(text.find("warning[MS0212]") < text.find("error[MS1001]"));
+}

@@ -122,7 +122,14 @@ fn failed_requests_that_are_not_explained_are_counted() {
     let (code, out, _) = command(&["failing/killed-without-retries.yaml", "--failed"]);
     let told = out.lines().filter(|line| line.starts_with(" r2")).count();
     let last = out.lines().last().expect("a line");
-    assert_eq!((code, told, last), (Some(0), 5, " and 1 more that failed, from r214 on"));
+    assert_eq!(
+        (code, told, last),
+        (
+            Some(0),
+            5,
+            "… and 1 more failed, the next is r214: wavetank explain failing/killed-without-retries.yaml r214 --seed 1"
+        )
+    );
 }
 
 #[test]

@@ -217,7 +217,7 @@ fn a_chinese_comment_before_the_error() {
         "    - {name: v2, labels: {version: v2}}",
         "    # 金丝雀：第二版\n    - {name: 二, lables: {version: v2}}  # 金",
     );
-    let words = ["mesh.yaml:9:17", "unknown field `lables`", "did you mean `labels`?", "  |                 ^^^^^^"];
+    let words = ["mesh.yaml:9:17", "unknown field `lables`", "did you mean `labels`?", "  |                  ^^^^^^"];
     refused("chinese", wrong, &words);
 }
 

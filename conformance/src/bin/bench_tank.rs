@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 fn one(file: &Path) -> Result<String, String> {
     let scenario = scenario::load(file).map_err(|invalid| format!("{}: {invalid:?}", file.display()))?;
     let outcome = tank::run(&scenario, 1).map_err(|error| error.to_string())?;
-    let around = Circumstances { faults: &outcome.faults, abort: scenario.abort.as_ref() };
+    let around = Circumstances { faults: &outcome.faults, abort: scenario.abort.as_ref(), ..Circumstances::default() };
     let judged = check::judge(&scenario.checks, &outcome.log, &around, scenario.false_failure, &scenario.sources);
     if let Some(failed) = judged.iter().find(|judgement| judgement.result.verdict != CheckVerdict::Pass) {
         return Err(format!("{}: {:?}", file.display(), failed.result));

@@ -53,13 +53,24 @@ pub(crate) fn boolean(node: &Node, decoder: &mut Decoder) -> Option<bool> {
 pub(crate) fn integer(node: &Node, range: RangeInclusive<i64>, decoder: &mut Decoder) -> Option<i64> {
     let number = node.as_i64().or_else(|| node.as_str().and_then(|text| text.parse().ok()));
     let Some(number) = number else {
-        decoder.wrong_type(node, "a whole number");
+        match node.as_f64() {
+            Some(_) => {
+                let text = node.scalar_text().unwrap_or_default();
+                let message = format!("expected a whole number, found `{text}`");
+                decoder.error(codes::VALUE, &node.span, message);
+            }
+            None => decoder.wrong_type(node, "a whole number"),
+        }
         return None;
     };
     if range.contains(&number) {
         return Some(number);
     }
-    let message = format!("{number} is not within {} and {}", range.start(), range.end());
+    let message = if number < *range.start() {
+        format!("{number} is less than {}, the least it may be", range.start())
+    } else {
+        format!("{number} is more than {}, the most it may be", range.end())
+    };
     decoder.error(codes::VALUE, &node.span, message);
     None
 }

@@ -1,6 +1,7 @@
 //! A diagnostic with its lines and carets, laid out as rustc does.
 
 use super::paint::{Ink, Paint};
+use super::width;
 use crate::{Diagnostic, Place, Severity, Snippet};
 
 /// Appends `found`, ending with a newline.
@@ -59,9 +60,45 @@ fn at(out: &mut String, place: &Place, snippet: Option<&Snippet>, gutter: usize,
     push(out, &format!("{pad} {bar}"));
     let number = paint.ink(Ink::Blue, &format!("{:>gutter$}", place.line));
     push(out, &format!("{number} {bar} {}", snippet.text));
-    let before = " ".repeat(place.column.saturating_sub(1) as usize);
-    let carets = "^".repeat(snippet.width);
-    let under = format!("\n{pad} {bar} {before}{} ", " ".repeat(snippet.width));
+    // The first column of the line is 1; what is cut off before it stands in `skipped`.
+    let start = (place.column.saturating_sub(1) as usize).saturating_sub(snippet.skipped);
+    let lead: String = snippet.text.chars().take(start).collect();
+    let marked: String = snippet.text.chars().skip(start).take(snippet.width).collect();
+    let missing = start.saturating_sub(lead.chars().count());
+    let before = width::blank(&lead) + &" ".repeat(missing);
+    let carets = "^".repeat(width::of(&marked).max(1));
+    let under = format!("\n{pad} {bar} {before}{} ", " ".repeat(carets.len()));
     let label = snippet.label.lines().collect::<Vec<_>>().join(&under);
     push(out, &format!("{pad} {bar} {before}{} {label}", paint.ink(Ink::Red, &carets)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &str, column: u32, width: usize) -> String {
+        let place = Place::new("a.yaml", 1, column);
+        let snippet = Snippet::of(line, &place, Some(width), "here");
+        let mut out = String::new();
+        render(&mut out, &Diagnostic::error("MS0101", place, "wrong").with_snippet(snippet), Paint::Plain);
+        out
+    }
+
+    #[test]
+    fn carets_stand_under_wide_characters() {
+        let text = shown("labels: {\"金丝雀\": 值, v: [v2]}", 10, 5);
+        assert!(text.contains("1 | labels: {\"金丝雀\": 值, v: [v2]}\n  |          ^^^^^^^^ here\n"), "{text}");
+        let text = shown("labels: {\"金丝雀\": 值, v: [v2]}", 20, 4);
+        assert!(text.contains("\n  |                        ^^^^ here\n"), "{text}");
+    }
+
+    #[test]
+    fn carets_stay_in_a_line_that_is_cut() {
+        let line = format!("{}[v2]{}", "x, ".repeat(100), ", y".repeat(100));
+        let text = shown(&line, 301, 4);
+        let lines: Vec<&str> = text.lines().collect();
+        let column = |line: &str, part: &str| line.split_once(part).map(|(before, _)| before.chars().count());
+        assert_eq!(column(lines[3], "[v2]"), column(lines[4], "^^^^ here"));
+        assert!(lines[3].chars().count() < 220);
+    }
 }

@@ -1,5 +1,7 @@
 //! Long lines broken for a narrow terminal.
 
+use super::width;
+
 /// How far the rest of a broken line stands in from its beginning.
 const HANG: usize = 6;
 /// Narrower terminals get lines of this width.
@@ -45,7 +47,7 @@ fn break_line(out: &mut String, line: &str, width: usize) {
 
 /// Columns that `text` takes: colours take none.
 fn visible(text: &str) -> usize {
-    plain(text).chars().count()
+    width::of(&plain(text))
 }
 
 /// `text` without its colours.

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use wavetank_platform::Instant;
-use wavetank_reports::{Note, Snippet};
+use wavetank_reports::{Diagnostic, Note, Snippet};
 
 use super::demand::{Demand, Scope, span};
 use super::sources::Sources;
 use crate::fault::{FaultKind, FaultOutcome};
-use crate::observe::{Hop, ObservationLog};
+use crate::observe::{Hop, ObservationLog, Party};
 use crate::scenario::Abort;
 
 /// Faults that are told before the rest is left out.
@@ -24,6 +24,10 @@ pub struct Circumstances<'a> {
     pub faults: &'a [FaultOutcome],
     /// When its steps would have been given up.
     pub abort: Option<&'a Abort>,
+    /// What was found about the manifests, as messages show it.
+    pub findings: &'a [Diagnostic],
+    /// Everyone in the world.
+    pub parties: &'a [Party],
 }
 
 impl Circumstances<'_> {
@@ -161,7 +165,7 @@ mod tests {
     fn told(faults: &[FaultOutcome], hops: Vec<Hop>) -> Vec<String> {
         let log = log(hops);
         let evidence: Vec<&Hop> = log.hops().collect();
-        let around = Circumstances { faults, abort: None };
+        let around = Circumstances { faults, ..Circumstances::default() };
         let demand = Demand::Attempts("1".parse().unwrap());
         let notes = around.notes(&demand, &Scope::default(), &evidence, &log, &Sources::default());
         notes.into_iter().map(|note| note.message).collect()

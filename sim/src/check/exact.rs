@@ -32,6 +32,7 @@ pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
             every(
                 summary,
                 &amount.to_string(),
+                &format!("did not take {amount} attempts"),
                 hops,
                 |hop| hop.attempts.to_string(),
                 |hop| amount.accepts(u64::from(hop.attempts), u64::from(hop.attempts)),
@@ -39,13 +40,15 @@ pub(super) fn judge<'a>(demand: &Demand, hops: Vec<&'a Hop>) -> Finding<'a> {
         }
         Demand::Reaches(selectors) => {
             let wanted = selectors.iter().map(Selector::to_string).collect::<Vec<_>>().join(", ");
-            every(format!("reaches {wanted}"), &wanted, hops, endpoint_text, |hop| {
+            let wrong = format!("did not reach {}", wanted.replace(", ", " or "));
+            every(format!("reaches {wanted}"), &wanted, &wrong, hops, endpoint_text, |hop| {
                 selectors.iter().any(|own| own.selects_service(&hop.destination, hop.endpoint.as_ref()))
             })
         }
         Demand::Connect(failure) => {
             let wanted = failure.to_string();
-            every(format!("connect {wanted}"), &wanted, hops, status_text, |hop| hop.failure == Some(*failure))
+            let wrong = format!("did not fail as `{wanted}`");
+            every(format!("connect {wanted}"), &wanted, &wrong, hops, status_text, |hop| hop.failure == Some(*failure))
         }
         Demand::Latency(quantile, bound) => latency(*quantile, *bound, hops),
         Demand::InFlight(amount) => timeline::in_flight(*amount, hops),
@@ -94,10 +97,11 @@ fn counted<'a>(
     }
 }
 
-/// Every hop is `right`; `show` says what it is instead.
+/// Every hop is `right`; `otherwise` says of the others what they did not do, and `show` what they are instead.
 fn every<'a>(
     summary: String,
     wanted: &str,
+    otherwise: &str,
     hops: Vec<&'a Hop>,
     show: impl Fn(&Hop) -> String,
     right: impl Fn(&Hop) -> bool,
@@ -119,7 +123,7 @@ fn every<'a>(
     }
     Finding {
         verdict: CheckVerdict::Fail,
-        message: format!("{} of {total} on {{edge}} are not {summary}", wrong.len()),
+        message: format!("{} of {total} on {{edge}} {otherwise}", wrong.len()),
         label: format!("got {seen}"),
         evidence: wrong,
         ..finding
@@ -130,13 +134,14 @@ fn every<'a>(
 fn tls(mode: TlsMode, hops: Vec<&Hop>) -> Finding<'_> {
     let show = |hop: &Hop| hop.tls.as_ref().map(|tls| TlsMode::of(tls).to_string()).unwrap_or_default();
     let right = |hop: &Hop| hop.tls.as_ref().is_some_and(|tls| mode.is(tls));
-    every_connection(mode.to_string(), &mode.to_string(), hops, show, right)
+    every_connection(mode.to_string(), &mode.to_string(), &format!("are not {mode}"), hops, show, right)
 }
 
 /// Like [`every`], of the hops that opened a connection; the others are left out.
 fn every_connection<'a>(
     summary: String,
     wanted: &str,
+    otherwise: &str,
     hops: Vec<&'a Hop>,
     show: impl Fn(&Hop) -> String,
     right: impl Fn(&Hop) -> bool,
@@ -146,7 +151,7 @@ fn every_connection<'a>(
         let why = format!("none of {} requests opened a connection", hops.len());
         return Finding { evidence: hops, ..Finding::inconclusive(summary, why) };
     }
-    every(summary, wanted, connected, show, right)
+    every(summary, wanted, otherwise, connected, show, right)
 }
 
 /// Every connection's caller proved this identity to its destination.
@@ -156,7 +161,10 @@ fn peer<'a>(identity: &str, hops: Vec<&'a Hop>) -> Finding<'a> {
         _ => None,
     };
     let show = |hop: &Hop| caller(hop).unwrap_or_else(|| "no identity".to_owned());
-    every_connection(format!("peer {identity}"), identity, hops, show, |hop| caller(hop).as_deref() == Some(identity))
+    let otherwise = format!("did not prove the identity {identity}");
+    every_connection(format!("peer {identity}"), identity, &otherwise, hops, show, |hop| {
+        caller(hop).as_deref() == Some(identity)
+    })
 }
 
 fn latency(quantile: Quantile, bound: Bound, hops: Vec<&Hop>) -> Finding<'_> {

@@ -6,11 +6,10 @@ use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Note, Snippet};
 use super::blame::Circumstances;
 use super::demand::{Check, Demand, Pattern};
 use super::explain;
-use super::reason::is_default_route;
 use super::sources::Sources;
 use super::split::Sharpness;
 use super::window::Missing;
-use super::{ejected, exact, never, split, timeline};
+use super::{ejected, exact, never, reason, remark, split, timeline};
 use crate::observe::{Hop, ObservationLog};
 
 /// A check with its verdict, and what to say about it.
@@ -80,9 +79,15 @@ pub fn judge(
     let share = share_of_budget(checks, alpha);
     let mut told: Vec<Told> = Vec::new();
     let judge_one = |check| {
-        let finding = find(check, log, share);
+        let mut finding = find(check, log, share);
+        if finding.verdict == CheckVerdict::Inconclusive
+            && let Some(why) = remark::at_another_time(check, log)
+        {
+            (finding.message, finding.label) = (why.clone(), why);
+        }
         let diagnostic = diagnose(check, &finding, log, around, sources);
-        let diagnostic = diagnostic.map(|found| tell_once(check, found, &mut told));
+        let is_reason = finding.evidence.iter().all(|hop| reason::is_told(hop));
+        let diagnostic = diagnostic.map(|found| tell_once(check, found, is_reason, &mut told));
         let example = finding.evidence.first().filter(|_| finding.verdict.is_failure());
         let example = example.and_then(|hop| log.calls().position(|call| call.request == hop.request));
         Judgement { diagnostic, example: example.map(|at| at + 1), result: result(check, finding) }
@@ -99,14 +104,16 @@ pub fn share_of_budget(checks: &[Check], alpha: f64) -> f64 {
 /// An explanation that was given, and the line of the check it was given for.
 type Told = (Vec<Note>, u32);
 
-/// An explanation that was given for one check is referred to by the others.
-fn tell_once(check: &Check, mut found: Diagnostic, told: &mut Vec<Told>) -> Diagnostic {
+/// An explanation that was given for one check is referred to by the others; `is_reason` says that it tells why, and
+/// not only where it was decided.
+fn tell_once(check: &Check, mut found: Diagnostic, is_reason: bool, told: &mut Vec<Told>) -> Diagnostic {
     if found.related.is_empty() {
         return found;
     }
     match told.iter().find(|(notes, _)| *notes == found.related) {
         Some((_, line)) => {
-            let message = format!("for the same reason as the check in line {line}");
+            let alike = if is_reason { "for the same reason" } else { "decided at the same lines" };
+            let message = format!("{alike} as the check in line {line}");
             found.related = vec![Note { message, place: None, snippet: None }];
             found.help = None;
         }
@@ -125,7 +132,7 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
         (Demand::Aborted { .. } | Demand::InSync(..), _) | (_, Ok(_)) => {}
         (demand, Err(Missing::Never(why))) => return Finding::inconclusive(demand.kind().to_owned(), why),
         (demand, Err(Missing::Skipped(why))) => {
-            let summary = format!("{}: {why}", demand.kind());
+            let summary = demand.kind().to_owned();
             return Finding { verdict: CheckVerdict::NotJudged, message: why, ..Finding::pass(summary) };
         }
     }
@@ -146,13 +153,21 @@ fn find<'a>(check: &'a Check, log: &'a ObservationLog, alpha: f64) -> Finding<'a
 /// Judges a split on decisions that were counted over many runs; `alpha` is the size of each of its tests.
 ///
 /// A check that is no split passes.
-pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64) -> CheckResult {
-    let Some((arms, _)) = check.demand.as_split() else { return result(check, Finding::pass(String::new())) };
+pub fn pooled_split(check: &Check, counts: &IndexMap<String, u64>, alpha: f64, sources: &Sources) -> Judgement {
+    let Some((arms, _)) = check.demand.as_split() else {
+        let result = result(check, Finding::pass(String::new()));
+        return Judgement { result, diagnostic: None, example: None };
+    };
     let mut all: split::Counts<'_> = arms.iter().map(|arm| (&*arm.version, 0)).collect();
     for (version, count) in counts {
         *all.entry(version).or_default() += count;
     }
-    result(check, split::judge_counts(arms, &all, Sharpness { alpha, detect: check.detect }))
+    let finding = split::judge_counts(arms, &all, Sharpness { alpha, detect: check.detect });
+    let diagnostic = finding.verdict.is_failure().then(|| {
+        let message = format!("all seeds together: {}", headline(check, &finding));
+        Diagnostic { message, ..bare(check, &finding, sources) }
+    });
+    Judgement { diagnostic, result: result(check, finding), example: None }
 }
 
 fn result(check: &Check, finding: Finding<'_>) -> CheckResult {
@@ -179,18 +194,14 @@ fn diagnose(
     around: &Circumstances<'_>,
     sources: &Sources,
 ) -> Option<Diagnostic> {
-    let place = check.asked_at.clone();
-    let snippet = |label: &str| Snippet::of(sources.text(&place.file)?, &place, Some(check.width), label);
     if let Some((message, help)) = &finding.weak {
-        let shown = snippet("");
-        return Some(Diagnostic::warning("MS0401", place, message).with_snippet(shown).with_help(help));
+        let warning = Diagnostic::warning("MS0401", check.asked_at.clone(), message);
+        return Some(warning.with_snippet(snippet(check, "", sources)).with_help(help));
     }
     if !finding.verdict.is_failure() {
         return None;
     }
-    let code = if finding.verdict == CheckVerdict::Inconclusive { "MS1000" } else { code(&check.demand) };
-    let shown = snippet(&finding.label);
-    let mut found = Diagnostic::error(code, place, headline(check, finding)).with_snippet(shown);
+    let mut found = bare(check, finding, sources);
     found.related = if finding.evidence.is_empty() && finding.verdict == CheckVerdict::Inconclusive {
         explain::where_it_stopped(log, sources)
     } else {
@@ -200,10 +211,20 @@ fn diagnose(
         found.related.extend(around.notes(&check.demand, &check.scope, &finding.evidence, log, sources));
     }
     found.help = explain::help(&finding.evidence);
-    if let Some(remark) = default_route_remark(check, finding, sources) {
-        found.related.push(remark);
-    }
+    remark::of_default_route(check, finding, around, sources, &mut found);
+    found.related.extend(remark::missing_versions(check, finding, around));
     Some(found)
+}
+
+/// The error of a check that failed, with its line and nothing else.
+fn bare(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Diagnostic {
+    let code = if finding.verdict == CheckVerdict::Inconclusive { "MS1000" } else { code(&check.demand) };
+    let error = Diagnostic::error(code, check.asked_at.clone(), headline(check, finding));
+    error.with_snippet(snippet(check, &finding.label, sources))
+}
+
+fn snippet(check: &Check, label: &str, sources: &Sources) -> Option<Snippet> {
+    Snippet::of(sources.text(&check.asked_at.file)?, &check.asked_at, Some(check.width), label)
 }
 
 fn headline(check: &Check, finding: &Finding<'_>) -> String {
@@ -217,17 +238,6 @@ fn headline(check: &Check, finding: &Finding<'_>) -> String {
 /// The finding's sentence with the check's edge in it.
 fn on_edge(check: &Check, finding: &Finding<'_>) -> String {
     finding.message.replace("{edge}", &format!("`{}`", check.scope))
-}
-
-/// A split that the default route made is explained by the endpoints it balances over.
-fn default_route_remark(check: &Check, finding: &Finding<'_>, sources: &Sources) -> Option<Note> {
-    let by_default = finding.evidence.iter().all(|hop| is_default_route(hop, sources) && hop.arm().is_some());
-    let is_split = check.demand.as_split().is_some() && !finding.evidence.is_empty();
-    (is_split && by_default).then(|| Note {
-        message: "the default route balances over all endpoints of the service".to_owned(),
-        place: None,
-        snippet: None,
-    })
 }
 
 /// The stable code of a failed check.

@@ -15,6 +15,7 @@
 //! - [`binomial`], [`power`]: the statistics, and what they can see
 //! - [`explain`], [`reason`]: why it came out so, and which line decided
 //! - [`blame`]: what else went on while it failed
+//! - `remark`: what else explains it
 //! - [`sources`]: the text of the files that messages point into
 
 pub mod amount;
@@ -29,6 +30,7 @@ pub mod judge;
 mod never;
 pub mod power;
 mod reason;
+mod remark;
 pub mod sources;
 mod split;
 mod timeline;

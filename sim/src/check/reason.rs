@@ -85,6 +85,11 @@ pub(super) fn is_default_route(hop: &Hop, sources: &Sources) -> bool {
     }
 }
 
+/// Whether there is a reason to tell, and not only a place that decided.
+pub(super) fn is_told(hop: &Hop) -> bool {
+    outcome(hop).is_some()
+}
+
 /// Flags that say that something failed, but not what.
 const VAGUE: [&str; 1] = ["URX"];
 

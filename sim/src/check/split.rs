@@ -74,13 +74,35 @@ pub(super) fn judge_counts<'a>(arms: &[Arm], counts: &Counts<'_>, sharpness: Sha
     if n == 0 {
         return Finding::inconclusive(summary, "no request crossed this edge");
     }
-    let tested: Vec<Tested<'_>> = tested(arms, counts, n, sharpness.alpha);
+    let tested = tested(arms, counts, n, sharpness.alpha);
     let strays = strays(arms, counts);
     let verdict = verdict(&tested, &strays, n);
     let mut finding = Finding { verdict, ..Finding::pass(summary) };
-    describe(&mut finding, arms, counts, &tested, &strays, n);
     power(&mut finding, arms, &tested, n, sharpness);
+    let shown = shown(arms, counts, tested, verdict, &strays, sharpness.alpha);
+    describe(&mut finding, arms, counts, &shown, &strays, n);
     finding
+}
+
+/// The arms that a result shows: those that were tested; of a failure those that are wrong, where the tested one of
+/// two is not.
+fn shown<'a>(
+    arms: &'a [Arm],
+    counts: &Counts<'_>,
+    tested: Vec<Tested<'a>>,
+    verdict: CheckVerdict,
+    strays: &[(String, u64)],
+    alpha: f64,
+) -> Vec<Tested<'a>> {
+    let wrong = |arm: &Tested<'_>| !arm.is_accepted();
+    if verdict != CheckVerdict::Fail
+        || (strays.iter().all(|(version, _)| version == NOWHERE) && tested.iter().any(wrong) && tested.len() == 1)
+    {
+        return tested;
+    }
+    let n = counts.values().sum();
+    let all: Vec<Tested<'a>> = arms.iter().map(|arm| Tested::new(arm, counts, n, alpha)).collect();
+    if all.iter().any(wrong) { all.into_iter().filter(wrong).collect() } else { all }
 }
 
 fn summary(arms: &[Arm]) -> String {
@@ -95,7 +117,13 @@ struct Tested<'a> {
     chance: f64,
 }
 
-impl Tested<'_> {
+impl<'a> Tested<'a> {
+    fn new(arm: &'a Arm, counts: &Counts<'_>, n: u64, alpha: f64) -> Self {
+        let truth = Binomial::new(n, arm.percent / 100.0);
+        let count = counts.get(&*arm.version).copied().unwrap_or(0);
+        Self { arm, count, region: truth.acceptance(alpha), chance: truth.two_sided(count) }
+    }
+
     fn share(&self) -> f64 {
         self.arm.percent / 100.0
     }
@@ -114,12 +142,7 @@ fn tested<'a>(arms: &'a [Arm], counts: &Counts<'_>, n: u64, alpha: f64) -> Vec<T
     let paired = uncertain(arms).count() == 2;
     let second = uncertain(arms).nth(1).map(|arm| &arm.version);
     let skipped = |arm: &Arm| paired && Some(&arm.version) == second;
-    let test = |arm: &'a Arm| {
-        let truth = Binomial::new(n, arm.percent / 100.0);
-        let count = counts.get(&*arm.version).copied().unwrap_or(0);
-        Tested { arm, count, region: truth.acceptance(alpha), chance: truth.two_sided(count) }
-    };
-    arms.iter().filter(|arm| !skipped(arm)).map(test).collect()
+    arms.iter().filter(|arm| !skipped(arm)).map(|arm| Tested::new(arm, counts, n, alpha)).collect()
 }
 
 /// Versions that got requests and were not named.
@@ -163,10 +186,20 @@ fn describe(
         spoken.iter().map(|arm| format!("{} {}/{n} = {}", arm.arm.version, arm.count, percent(arm.count))).collect();
     observed.extend(strays.iter().map(|(version, count)| format!("{version} {count}")));
     finding.observed = observed.join(", ");
-    finding.expected = list(spoken.iter().map(|arm| format!("{}%", arm.arm.percent)));
+    // The first of two arms speaks for both; else each is named.
+    let first = arms.iter().find(|arm| arm.percent > 0.0).map(|arm| &arm.version);
+    let is_first = |arm: &&Tested<'_>| Some(&arm.arm.version) == first;
+    let alone =
+        arms.iter().filter(|arm| arm.percent > 0.0).count() <= 2 && spoken.len() == 1 && spoken.iter().all(is_first);
+    let named = |arm: &Arm, text: String| if alone { text } else { format!("{} {text}", arm.version) };
+    let wanted = arms.iter().filter(|arm| arm.percent > 0.0 || spoken.iter().any(|own| own.arm == *arm));
+    let wanted = wanted.filter(|arm| !alone || Some(&arm.version) == first);
+    finding.expected = list(wanted.map(|arm| named(arm, format!("{}%", arm.percent))));
     finding.allowed = list(spoken.iter().map(|arm| {
         let (lo, hi) = (arm.region.lo, arm.region.hi);
-        if lo == hi { lo.to_string() } else { format!("{}–{}", percent(lo).trim_end_matches('%'), percent(hi)) }
+        let range =
+            if lo == hi { lo.to_string() } else { format!("{}–{}", percent(lo).trim_end_matches('%'), percent(hi)) };
+        named(arm.arm, range)
     }));
     let got = list(counts.iter().map(|(version, count)| format!("{version} {count}")));
     finding.label = format!("got {got} of {n} decisions");
@@ -336,5 +369,24 @@ mod tests {
         assert_eq!(all, (CheckVerdict::Pass, "got v1 850, v2 450 of 1300 decisions".to_owned()));
         hops[0].tried.push(None);
         assert_eq!(judged(&hops, Unit::Attempt).0, CheckVerdict::Fail);
+    }
+
+    #[test]
+    fn a_failure_names_the_arms_that_are_wrong() {
+        let shown = |arms_of: &[(&str, f64)], counts: &[(&str, u64)]| {
+            let hops = hops_to(counts);
+            let found = judge(&arms(arms_of), hops.iter().collect(), Unit::Request, SHARPNESS);
+            (found.observed, found.expected, found.allowed)
+        };
+        let text = |parts: [&str; 3]| (parts[0].to_owned(), parts[1].to_owned(), parts[2].to_owned());
+        assert_eq!(
+            shown(&[("v1", 70.0), ("v3", 30.0)], &[("v1", 215), ("v2", 85)]),
+            text(["v3 0/300 = 0.0%, v2 85", "v1 70%, v3 30%", "v3 17.7–43.3%"])
+        );
+        assert_eq!(
+            shown(&[("v1", 50.0), ("v2", 30.0), ("v3", 20.0)], &[("v1", 1000), ("v2", 400), ("v3", 600)]).1,
+            "v1 50%, v2 30%, v3 20%"
+        );
+        assert_eq!(shown(CANARY, &[("v1", 1000), ("v2", 1000)]).0, "v1 1000/2000 = 50.0%");
     }
 }

@@ -21,7 +21,7 @@ pub struct Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all passed; 1 a check failed or was inconclusive; 2 the command line is wrong; 3 a scenario or \
+Exit codes: 0 all passed; 1 a check failed or was inconclusive; 2 the command line is wrong or an output cannot be written; 3 a scenario or \
 manifest is invalid; 4 nothing matched; 5 two runs of one seed differed; 70 a fault of our own; 130 interrupted.";
 
 /// What the command does.
@@ -53,8 +53,11 @@ pub enum Verb {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
+    /// Print the manual page, or that of a command with its options: `man run`
     Man {
+        /// The command
+        #[arg(conflicts_with = "dir")]
+        command: Option<String>,
         /// Write the pages of all commands into FOLDER instead
         #[arg(long, value_name = "FOLDER")]
         dir: Option<PathBuf>,

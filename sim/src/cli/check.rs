@@ -99,13 +99,18 @@ fn judge(found: &mut Vec<Diagnostic>, args: &CheckArgs) {
     let is = |found: &Diagnostic, classes: &[Class]| classes.iter().any(|class| class.has(found));
     found.retain(|found| found.severity == Severity::Error || !is(found, &args.allow));
     for found in found.iter_mut().filter(|found| found.severity != Severity::Error) {
-        if found.severity == Severity::Warning && DENIED.contains(&found.code.as_str()) {
+        if is_denied(found) {
             found.severity = Severity::Error;
         } else if is(found, &args.deny) {
             found.severity = Severity::Error;
             found.message.push_str(" (denied by --deny)");
         }
     }
+}
+
+/// Whether a finding fails a check unasked.
+pub(super) fn is_denied(found: &Diagnostic) -> bool {
+    found.severity == Severity::Warning && DENIED.contains(&found.code.as_str())
 }
 
 fn text(linted: &Linted, quiet: bool, paint: Paint, exit: u8) -> String {

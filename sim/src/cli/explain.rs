@@ -10,10 +10,12 @@ use clap::Args;
 use wavetank_control::config::duration;
 
 use super::run::Runner;
+use super::shell::quoted;
 use super::{FAILED, INTERNAL, INVALID, NOTHING, PASSED, USAGE, outcome};
 use crate::explain::words::Words;
 use crate::explain::{proxy, request};
 use crate::observe::{Call, ObservationLog, Selector};
+use crate::scenario::load::shown;
 use crate::scenario::{Invalid, Request, Scenario, Traffic, load};
 use crate::target::{RunError, RunOutcome};
 use crate::traffic::Load;
@@ -103,14 +105,16 @@ pub fn explain(args: &ExplainArgs, runner: &Runner<'_>, out: &mut dyn Write, err
         writeln!(err, "wavetank: {why}")?;
         return Ok(NOTHING);
     }
-    for (number, call) in chosen {
+    for (number, call) in &chosen {
         out.write_all(request::request(&format!("r{number}"), call, &words).as_bytes())?;
     }
-    if let Subject::Failed = subject {
-        let more: Vec<usize> =
-            calls.iter().filter(|(_, call)| failed(call)).skip(FAILED_MAX).map(|own| own.0).collect();
-        if let Some(next) = more.first() {
-            writeln!(out, " and {} more that failed, from r{next} on", more.len())?;
+    if let (Subject::Failed, Some((last, _))) = (&subject, chosen.last()) {
+        let rest: Vec<usize> =
+            calls.iter().filter(|(at, call)| at > last && has_failed(call)).map(|(at, _)| *at).collect();
+        if let Some(next) = rest.first() {
+            let file = quoted(&shown(&args.scenario));
+            let more = format!("… and {} more failed, the next is r{next}", rest.len());
+            writeln!(out, "{more}: wavetank explain {file} r{next} --seed {seed}")?;
         }
     }
     Ok(PASSED)
@@ -152,16 +156,15 @@ fn subject(args: &ExplainArgs) -> Result<Subject, String> {
     })))
 }
 
-/// Whether a request failed, as far as one asks why: 4xx are explained too.
-fn failed(call: &Call) -> bool {
+fn has_failed(call: &Call) -> bool {
     call.status == 0 || call.status >= 400
 }
 
 fn choose<'a>(subject: &Subject, calls: &[(usize, &'a Call)]) -> Vec<(usize, &'a Call)> {
     match subject {
         Subject::Numbered(number) => calls.iter().filter(|(own, _)| own == number).copied().collect(),
-        Subject::Failed => calls.iter().filter(|(_, call)| failed(call)).take(FAILED_MAX).copied().collect(),
-        _ => calls.iter().find(|(_, call)| failed(call)).or(calls.first()).copied().into_iter().collect(),
+        Subject::Failed => calls.iter().filter(|(_, call)| has_failed(call)).take(FAILED_MAX).copied().collect(),
+        _ => calls.iter().find(|(_, call)| has_failed(call)).or(calls.first()).copied().into_iter().collect(),
     }
 }
 

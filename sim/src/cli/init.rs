@@ -1,4 +1,4 @@
-//! `wavetank init`: writes a first scenario for a folder of manifests.
+//! `wavetank init`: writes a first scenario for a folder of manifests, when they are sound.
 
 use std::fs;
 use std::io::{self, Write};
@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use wavetank_control::config::SourceFile;
+use wavetank_reports::terminal::{self, Paint};
+use wavetank_reports::{Diagnostic, Severity};
 
-use super::{NOTHING, PASSED, USAGE};
+use super::check::is_denied;
+use super::lint::lint_text;
+use super::shell::quoted;
+use super::{INVALID, NOTHING, PASSED, USAGE};
 use crate::scenario::load::{gather, shown};
+use crate::scenario::parse::Manifests;
 use crate::schema;
 
 /// Name of the file that is written.
@@ -43,16 +49,47 @@ pub fn init(args: &InitArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Re
         writeln!(err, "wavetank: no manifests in {}", args.from.display())?;
         return Ok(NOTHING);
     }
+    let text = schema::first(&files);
+    let broken = broken(&SourceFile::new(shown(&target), text.clone()), &files);
+    if !broken.is_empty() {
+        for found in &broken {
+            writeln!(err, "{}", terminal::message(found, Paint::Plain))?;
+        }
+        let first = shown(&args.from);
+        writeln!(
+            err,
+            "wavetank: nothing was written: mend these first; `wavetank check {}` shows them",
+            quoted(&first)
+        )?;
+        return Ok(INVALID);
+    }
     let schema_file = args.from.join(".wavetank/scenario.v1.json");
     let written = fs::create_dir_all(args.from.join(".wavetank"))
         .and_then(|()| fs::write(&schema_file, schema::text()))
-        .and_then(|()| fs::write(&target, schema::first(&files)));
+        .and_then(|()| fs::write(&target, text));
     if let Err(error) = written {
         writeln!(err, "wavetank: cannot write {}: {error}", shown(&target))?;
         return Ok(USAGE);
     }
-    writeln!(out, "wrote {}; run it with `wavetank run {}`", shown(&target), shown(&target))?;
+    writeln!(out, "wrote {}; run it with `wavetank run {}`", shown(&target), quoted(&shown(&target)))?;
     Ok(PASSED)
+}
+
+/// What `check` would fail the scenario for.
+fn broken(scenario: &SourceFile, files: &[SourceFile]) -> Vec<Diagnostic> {
+    let mut found = lint_text(scenario, &Given(files)).found;
+    found.retain(|found| found.severity == Severity::Error || is_denied(found));
+    found.iter_mut().for_each(|found| found.severity = Severity::Error);
+    found
+}
+
+/// Manifests that were read.
+struct Given<'a>(&'a [SourceFile]);
+
+impl Manifests for Given<'_> {
+    fn read(&self, path: &str) -> Result<Vec<SourceFile>, String> {
+        Ok(self.0.iter().filter(|file| *file.name == *path).cloned().collect())
+    }
 }
 
 /// The files of a folder that hold manifests, named as seen from it.

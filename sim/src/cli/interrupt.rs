@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::{io, process, thread};
 
 use super::INTERRUPTED;
+use super::surroundings::is_dumb;
 
 /// From now on an interrupt (Ctrl-C) says so and ends the process with 130, whatever it is at. Where the
 /// signal cannot be watched, the system's own way of ending stands.
@@ -13,7 +14,7 @@ pub fn watch() {
         let interrupted = runtime.and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
         if interrupted.is_ok() {
             let mut err = io::stderr();
-            let clear = if err.is_terminal() { "\r\x1b[2K" } else { "" };
+            let clear = if err.is_terminal() && !is_dumb() { "\r\x1b[2K" } else { "" };
             let _ = writeln!(err, "{clear}wavetank: interrupted; nothing was reported");
             process::exit(i32::from(INTERRUPTED));
         }

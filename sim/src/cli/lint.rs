@@ -17,8 +17,9 @@ use wavetank_reports::{Diagnostic, Place};
 use super::find::is_to_fail;
 use crate::check::Sources;
 use crate::scenario::load::{gather, load_all, shown};
+use crate::scenario::parse::{Manifests, Parsed, parse_all};
 use crate::scenario::tables::tables;
-use crate::scenario::{message, text};
+use crate::scenario::{Invalid, Scenario, message, text};
 use crate::target::dry;
 
 /// Objects that are looked at again for each file that replaces some of them.
@@ -56,6 +57,14 @@ pub fn lint(paths: &[PathBuf], dialect: Dialect) -> Linted {
     manifests.retain(|file| !linter.used.contains(&*file.name));
     linter.manifests(&manifests, dialect);
     linter.linted.found.sort_by(|a, b| (&a.place, &a.code).cmp(&(&b.place, &b.code)));
+    linter.linted
+}
+
+/// Looks at a scenario that is not on disk yet, with the manifests it names.
+pub(super) fn lint_text(source: &SourceFile, manifests: &dyn Manifests) -> Linted {
+    let mut linter = Linter::default();
+    let Parsed { scenario, diagnostics, sources } = parse_all(source, manifests);
+    linter.loaded(scenario, &Invalid { file: source.name.to_string(), diagnostics, sources });
     linter.linted
 }
 
@@ -110,8 +119,12 @@ impl Linter {
     }
 
     fn scenario(&mut self, path: &Path) {
-        self.linted.scenarios += 1;
         let (scenario, wrong) = load_all(path);
+        self.loaded(scenario, &wrong);
+    }
+
+    fn loaded(&mut self, scenario: Option<Scenario>, wrong: &Invalid) {
+        self.linted.scenarios += 1;
         self.add(&wrong.diagnostics, &wrong.sources);
         let Some(scenario) = scenario else { return };
         let dry = dry::check(&scenario, wrong.diagnostics.is_empty());

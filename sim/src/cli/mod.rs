@@ -14,6 +14,7 @@
 //! - [`schema`]: what editors know of scenarios
 //! - [`init`]: a first scenario
 //! - [`codes`]: what the codes of messages mean
+//! - `shell`: words as a shell takes them
 
 pub mod args;
 pub mod check;
@@ -34,6 +35,7 @@ mod progress;
 pub mod run;
 pub mod schema;
 mod session;
+mod shell;
 pub mod surroundings;
 pub mod sweep;
 
@@ -58,7 +60,7 @@ use crate::target::{RunError, RunOutcome};
 pub const PASSED: u8 = 0;
 /// A check failed or was inconclusive.
 pub const FAILED: u8 = 1;
-/// The command line is wrong; clap's own.
+/// The command line is wrong, which is clap's own code, or an output cannot be written.
 pub const USAGE: u8 = 2;
 /// A scenario or manifest is invalid.
 pub const INVALID: u8 = 3;
@@ -117,11 +119,8 @@ pub fn main(
         Verb::Check(args) => check::check(&args, &Surroundings::of_process(), &mut out, &mut err),
         Verb::List(args) => list::list(&args, &mut out, &mut err),
         Verb::Help { word } => pages::help(word.as_deref(), &mut out, &mut err),
-        Verb::Completions { shell } => {
-            pages::completions(shell, &mut out);
-            Ok(PASSED)
-        }
-        Verb::Man { dir } => pages::man(dir.as_deref(), &mut out),
+        Verb::Completions { shell } => pages::completions(shell, &mut out),
+        Verb::Man { command, dir } => pages::man(command.as_deref(), dir.as_deref(), &mut out, &mut err),
         Verb::Fields => out.write_all(wavetank_control::config::supported_table().as_bytes()).map(|()| PASSED),
     };
     match code.and_then(|code| out.flush().map(|()| code)) {
@@ -129,8 +128,9 @@ pub fn main(
         // A reader that closed the pipe has seen what it wanted.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => PASSED,
         Err(error) => {
-            let _ = writeln!(err, "wavetank: cannot write: {error}");
-            INTERNAL
+            // A full disk, a closed terminal: no fault of ours.
+            let _ = writeln!(err, "wavetank: cannot write the output: {error}");
+            USAGE
         }
     }
 }

@@ -6,9 +6,11 @@ use wavetank_reports::terminal::{self, Detail, Paint};
 use wavetank_reports::{CheckResult, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::find::Filter;
+use super::shell::quoted;
 use crate::check::{self, Circumstances, Sources};
 use crate::fault::FaultOutcome;
 use crate::invariant;
+use crate::observe::Party;
 use crate::observe::flow::flow;
 use crate::routes;
 use crate::scenario::{Invalid, Scenario, message};
@@ -52,7 +54,13 @@ pub(super) fn judged(
     }
     let mut checks: Vec<CheckResult> = Vec::new();
     let mut diagnostics: Vec<Diagnostic> = outcome.diagnostics.iter().map(|found| message(found, &sources)).collect();
-    let around = Circumstances { faults: &outcome.faults, abort: scenario.abort.as_ref() };
+    let parties: Vec<Party> = outcome.book.parties.values().cloned().collect();
+    let around = Circumstances {
+        faults: &outcome.faults,
+        abort: scenario.abort.as_ref(),
+        findings: &diagnostics,
+        parties: &parties,
+    };
     let judgements = check::judge(&scenario.checks, &outcome.log, &around, alpha, &sources);
     let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
     for ((told_by, scope), judgement) in told_by(scenario).zip(judgements.into_iter().chain(rows)) {
@@ -60,15 +68,17 @@ pub(super) fn judged(
             continue;
         }
         diagnostics.extend(judgement.diagnostic.map(|found| {
-            let again = format!("wavetank run {} --seed {seed} -k '{scope}'", scenario.file);
+            let again = format!("{} -k {}", again(&scenario.file, seed), quoted(&scope));
             let see = judgement.example.map(|request| {
-                format!("wavetank explain {} r{request} --seed {seed}   wavetank help {}", scenario.file, found.code)
+                let file = quoted(&scenario.file);
+                format!("wavetank explain {file} r{request} --seed {seed}   wavetank help {}", found.code)
             });
             Diagnostic { again: judgement.result.verdict.is_failure().then_some(again), see, ..found }
         }));
         checks.push(judgement.result);
     }
-    diagnostics.extend(check::missed_faults(&outcome.faults, &sources));
+    let missed = check::missed_faults(&outcome.faults, &sources).into_iter();
+    diagnostics.extend(missed.map(|found| Diagnostic { again: Some(again(&scenario.file, seed)), ..found }));
     let broken = invariant::broken(&outcome.log, &outcome.book);
     diagnostics.extend(broken.iter().map(|own| of_invariant(own, scenario, seed)));
     for check in &mut checks {
@@ -96,7 +106,12 @@ fn of_invariant(broken: &invariant::Broken, scenario: &Scenario, seed: u64) -> D
     let times = if broken.times == 1 { String::new() } else { format!(" ({} times)", broken.times) };
     let found = Diagnostic::error("MS1100", place, format!("broken: {}{times}: {}", broken.name, broken.how));
     let found = found.with_help("this is not about your manifests: it is a fault of wavetank; please report it");
-    Diagnostic { again: Some(format!("wavetank run {} --seed {seed}", scenario.file)), ..found }
+    Diagnostic { again: Some(again(&scenario.file, seed)), ..found }
+}
+
+/// The command that runs a scenario again.
+fn again(file: &str, seed: u64) -> String {
+    format!("wavetank run {} --seed {seed}", quoted(file))
 }
 
 /// A scenario that did not come to its end.
@@ -112,6 +127,9 @@ pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Scenar
         }
         RunError::Internal(_) => (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())]),
     };
+    if !matches!(error, RunError::Manifests(_)) {
+        diagnostics.iter_mut().for_each(|found| found.again = Some(again(&scenario.file, seed)));
+    }
     diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
     ScenarioResult { verdict, diagnostics, ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed) }
 }

@@ -36,11 +36,12 @@ pub(super) fn write(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    if let Err((file, error)) = files(asked, page) {
+    let lost = files(asked, page);
+    for (file, error) in &lost {
         writeln!(err, "wavetank: cannot write {}: {error}", file.display())?;
-        return Ok(USAGE);
     }
-    let (report, exit) = (&page.report, page.exit);
+    let report = &page.report;
+    let exit = if lost.is_empty() { page.exit } else { USAGE };
     if let Some(file) = &around.step_summary
         && let Err(error) = append(file, &markdown::render(report))
     {
@@ -70,22 +71,44 @@ pub(super) fn write(
     Ok(exit)
 }
 
-/// Writes every file that was asked for; errs with the one that cannot be written.
-fn files<'a>(asked: &'a Outputs, page: &Page) -> Result<(), (&'a Path, io::Error)> {
+/// Finds out whether every file that is asked for can be written, before anything is run.
+///
+/// Missing folders of a relative path are made. An absolute path that leads into a folder which is not there is
+/// rather a mistake: it is an error.
+pub(super) fn prepare(asked: &Outputs) -> Result<(), (&Path, io::Error)> {
+    let files = [json_file(asked), asked.junit.as_deref(), asked.summary.as_deref(), asked.report.as_deref()];
+    files.into_iter().flatten().try_for_each(|file| try_out(file).map_err(|error| (file, error)))
+}
+
+fn try_out(file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if file.is_absolute() && !folder.exists() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", folder.display())));
+        }
+        fs::create_dir_all(folder)?;
+    }
+    let was_there = file.exists();
+    // What is there stays as it is until there are results.
+    fs::OpenOptions::new().create(true).append(true).open(file)?;
+    if was_there { Ok(()) } else { fs::remove_file(file) }
+}
+
+fn json_file(asked: &Outputs) -> Option<&Path> {
+    asked.json.as_deref().filter(|file| *file != Path::new(STDOUT))
+}
+
+/// Writes every file that was asked for, and returns those that cannot be written.
+fn files<'a>(asked: &'a Outputs, page: &Page) -> Vec<(&'a Path, io::Error)> {
     let report = &page.report;
-    let json_file = asked.json.as_deref().filter(|file| *file != Path::new(STDOUT));
+    let json_file = json_file(asked);
     let texts: [(Option<&Path>, &dyn Fn() -> String); 4] = [
         (json_file, &|| json::render(report)),
         (asked.junit.as_deref(), &|| junit::render(report)),
         (asked.summary.as_deref(), &|| markdown::render(report)),
         (asked.report.as_deref(), &|| html::render(page)),
     ];
-    for (file, text) in texts {
-        if let Some(file) = file {
-            put(file, &text()).map_err(|error| (file, error))?;
-        }
-    }
-    Ok(())
+    let given = texts.into_iter().filter_map(|(file, text)| Some((file?, text)));
+    given.filter_map(|(file, text)| Some((file, fs::write(file, text()).err()?))).collect()
 }
 
 fn text(asked: &Outputs, around: &Surroundings, report: &RunReport, exit: u8) -> String {
@@ -100,14 +123,6 @@ fn text(asked: &Outputs, around: &Surroundings, report: &RunReport, exit: u8) ->
         Some(width) => terminal::wrap(&text, width),
         None => text,
     }
-}
-
-/// Writes a file, and the folders it stands in.
-fn put(file: &Path, text: &str) -> io::Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(file, text)
 }
 
 fn append(file: &Path, text: &str) -> io::Result<()> {

@@ -41,17 +41,36 @@ pub(super) fn help(word: Option<&str>, out: &mut dyn Write, err: &mut dyn Write)
 }
 
 /// `wavetank completions SHELL`.
-pub(super) fn completions(shell: Shell, out: &mut dyn Write) {
-    clap_complete::generate(shell, &mut Command::command(), "wavetank", &mut { out });
+///
+/// # Errors
+/// When `out` cannot be written.
+pub(super) fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<u8> {
+    // The generator panics where its output cannot be written; a Vec always can.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Command::command(), "wavetank", &mut text);
+    out.write_all(&text)?;
+    Ok(PASSED)
 }
 
-/// `wavetank man`: the page of the command on `out`, or every page as a file in `folder`.
+/// `wavetank man [COMMAND]`: the page of a command, or of all of it, on `out`; or every page as a file in `folder`.
 ///
 /// # Errors
 /// When the pages cannot be written.
-pub(super) fn man(folder: Option<&Path>, out: &mut dyn Write) -> io::Result<u8> {
-    let command = command();
+pub(super) fn man(
+    verb: Option<&str>,
+    folder: Option<&Path>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    let mut command = command();
     let Some(folder) = folder else {
+        if let Some(verb) = verb {
+            let Some(own) = command.find_subcommand_mut(verb) else {
+                writeln!(err, "wavetank: there is no command `{verb}`")?;
+                return Ok(USAGE);
+            };
+            command = own.clone();
+        }
         clap_mangen::Man::new(command).render(&mut { out })?;
         return Ok(PASSED);
     };

@@ -1,14 +1,16 @@
 //! `wavetank run`: runs scenarios, side by side where there are processors for it, and reports them.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use clap::CommandFactory;
+use wavetank_control::config::suggest;
 use wavetank_platform::Platform;
 use wavetank_reports::html::Page;
-use wavetank_reports::{RunReport, ScenarioResult};
+use wavetank_reports::{RunReport, ScenarioResult, SweepResult};
 
-use super::args::{RunArgs, Seed};
+use super::args::{Command, RunArgs, Seed};
 use super::find::{Filter, Tags, find};
 use super::output::Told;
 use super::progress::Progress;
@@ -18,6 +20,7 @@ use super::sweep::sweep;
 use super::{NOTHING, PASSED, USAGE, output, pool, worse};
 use crate::scenario::load::shown;
 use crate::scenario::{Scenario, load};
+use crate::sweep::text::total;
 use crate::target::{RunError, RunOutcome};
 
 /// Runs one scenario with a seed.
@@ -75,10 +78,18 @@ fn run_each(
     let files = match find(&args.chosen.paths) {
         Ok(files) => files,
         Err(error) => {
-            writeln!(err, "wavetank: {error}")?;
+            writeln!(
+                err,
+                "wavetank: {error}{}",
+                args.chosen.paths.first().map(|path| meant(path)).unwrap_or_default()
+            )?;
             return Ok(USAGE);
         }
     };
+    if let Err((file, error)) = output::prepare(&args.outputs) {
+        writeln!(err, "wavetank: cannot write {}: {error}; nothing was run", file.display())?;
+        return Ok(USAGE);
+    }
     let session = Session {
         args,
         platform,
@@ -93,21 +104,21 @@ fn run_each(
         },
         requests_shown: (REQUESTS_SHOWN / files.len().max(1)).max(REQUESTS_SHOWN_MIN),
     };
-    let (many, once): (Vec<PathBuf>, Vec<PathBuf>) = files.into_iter().partition(is_swept);
+    let (many, once): (Vec<PathBuf>, Vec<PathBuf>) = files.iter().cloned().partition(is_swept);
     let all = dealt_with(&session, &once, around, err)?;
     let exit = all.iter().fold(PASSED, |exit, done| worse(exit, done.exit));
     let stop = args.fail_fast && exit != PASSED;
     let swept = if stop { Swept::default() } else { swept(&session, &many, around, err)? };
     if all.is_empty() && swept.results.is_empty() {
-        writeln!(err, "wavetank: no scenario matched")?;
-        return Ok(NOTHING);
+        return nothing(&session, &files, err);
     }
     let verified: String = all.iter().map(|done| done.verified.as_str()).collect();
     let (mut results, evidence): (Vec<_>, Vec<_>) = all.into_iter().map(|done| (done.result, done.evidence)).unzip();
     let once = (!results.is_empty()).then(|| RunReport::new(TOOL, results.clone()));
     results.extend(swept.results);
     let sweep = (!swept.text.is_empty()).then(|| swept.text.clone());
-    let page = Page { report: RunReport::new(TOOL, results), exit: worse(exit, swept.exit), evidence, sweep };
+    let report = RunReport { sweeps: swept.pooled, ..RunReport::new(TOOL, results) };
+    let page = Page { report, exit: worse(exit, swept.exit), evidence, sweep };
     output::write(&args.outputs, around, &page, &Told { once, verified, swept: swept.text }, out, err)
 }
 
@@ -115,6 +126,7 @@ fn run_each(
 #[derive(Default)]
 struct Swept {
     results: Vec<ScenarioResult>,
+    pooled: Vec<SweepResult>,
     text: String,
     exit: u8,
 }
@@ -125,10 +137,33 @@ fn swept(session: &Session<'_>, files: &[PathBuf], around: &Surroundings, err: &
     for file in files {
         let Some(swept) = sweep(session, file, around, err)? else { continue };
         all.results.extend(swept.results);
+        all.pooled.extend(swept.pooled);
         all.text.push_str(&swept.text);
         all.exit = worse(all.exit, swept.exit);
     }
+    if !all.results.is_empty() && (!session.args.outputs.quiet || all.exit != PASSED || all.text.is_empty()) {
+        let report = RunReport { sweeps: all.pooled, ..RunReport::new(TOOL, all.results) };
+        all.text.push_str(&total(&report, all.exit));
+        (all.pooled, all.results) = (report.sweeps, report.scenarios);
+    }
     Ok(all)
+}
+
+/// Says why nothing was run.
+fn nothing(session: &Session<'_>, files: &[PathBuf], err: &mut dyn Write) -> io::Result<u8> {
+    match &session.args.chosen.filter {
+        Some(filter) if !files.is_empty() => writeln!(err, "wavetank: no check matched `{filter}`")?,
+        _ => writeln!(err, "wavetank: no scenario matched")?,
+    }
+    Ok(NOTHING)
+}
+
+/// The command that a word was meant to be which is no file.
+fn meant(path: &Path) -> String {
+    let command = Command::command();
+    let word = path.to_str().filter(|_| !path.exists()).unwrap_or_default();
+    let verbs = command.get_subcommands().map(clap::Command::get_name);
+    suggest::nearest(word, verbs).map_or(String::new(), |verb| format!("; did you mean `wavetank {verb}`?"))
 }
 
 /// Deals with every file, in order, up to the first that did not pass where that is asked for.

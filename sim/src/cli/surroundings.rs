@@ -17,6 +17,8 @@ pub struct Surroundings {
     pub err_is_terminal: bool,
     /// Columns of the terminal; `None` when there is none.
     pub width: Option<usize>,
+    /// `TERM` is `dumb`: the terminal knows neither colours nor how to go back in a line.
+    pub dumb: bool,
     /// `CI` is set: nothing moves.
     pub ci: bool,
     /// `GITHUB_ACTIONS` is set: errors and warnings are annotated.
@@ -43,6 +45,7 @@ impl Surroundings {
             out_is_terminal,
             err_is_terminal: io::stderr().is_terminal(),
             width: if out_is_terminal { asked.or_else(found) } else { None },
+            dumb: is_dumb(),
             ci: is_set("CI"),
             github,
             step_summary: step_summary.map(PathBuf::from),
@@ -53,20 +56,25 @@ impl Surroundings {
     }
 
     /// Colours or none: the command line decides, then `CLICOLOR_FORCE`, then `NO_COLOR`, then whether a
-    /// person looks.
+    /// person looks, on a terminal that has them.
     pub fn paint(&self, asked: Colour) -> Paint {
         let coloured = match asked {
             Colour::Always => true,
             Colour::Never => false,
-            Colour::Auto => self.force_color || (self.out_is_terminal && !self.no_color),
+            Colour::Auto => self.force_color || (self.out_is_terminal && !self.no_color && !self.dumb),
         };
         if coloured { Paint::Ansi } else { Paint::Plain }
     }
 
     /// Whether a line may move on standard error.
     pub fn shows_progress(&self) -> bool {
-        self.err_is_terminal && !self.ci
+        self.err_is_terminal && !self.ci && !self.dumb
     }
+}
+
+/// Whether this process's terminal says that it can do nothing but print.
+pub(super) fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 #[cfg(test)]
@@ -77,11 +85,13 @@ mod tests {
     fn colour_is_decided_by_the_command_line_then_by_force_then_by_refusal() {
         let terminal = Surroundings { out_is_terminal: true, ..Surroundings::default() };
         let refusing = Surroundings { no_color: true, ..terminal.clone() };
+        let dumb = Surroundings { dumb: true, ..terminal.clone() };
         let forced = Surroundings { no_color: true, force_color: true, ..Surroundings::default() };
         for (around, asked, wanted) in [
             (&Surroundings::default(), Colour::Auto, Paint::Plain),
             (&terminal, Colour::Auto, Paint::Ansi),
             (&refusing, Colour::Auto, Paint::Plain),
+            (&dumb, Colour::Auto, Paint::Plain),
             (&forced, Colour::Auto, Paint::Ansi),
             (&forced, Colour::Never, Paint::Plain),
             (&refusing, Colour::Always, Paint::Ansi),
@@ -94,6 +104,7 @@ mod tests {
     fn nothing_moves_in_continuous_integration() {
         let terminal = Surroundings { err_is_terminal: true, ..Surroundings::default() };
         assert!(terminal.shows_progress());
+        assert!(!Surroundings { dumb: true, ..terminal.clone() }.shows_progress());
         assert!(!Surroundings { ci: true, ..terminal }.shows_progress());
         assert!(!Surroundings::default().shows_progress());
     }

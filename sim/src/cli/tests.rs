@@ -131,7 +131,8 @@ fn exit_codes_tell_what_happened() {
 fn exit_codes_are_the_same_for_every_output() {
     let folder = Folder::new("outputs", &[("a.yaml", GOOD)]);
     let file = folder.0.join("out.json");
-    let of = |name: &str| folder.0.join("deep/er").join(name).display().to_string();
+    let of = |name: &str| folder.0.join("deep").join(name).display().to_string();
+    fs::create_dir_all(folder.0.join("deep")).unwrap();
     let (junit, summary, report) = (of("j.xml"), of("s.md"), of("r.html"));
     let to_file = format!("--json={}", file.display());
     let all = format!("--junit {junit} --summary {summary} --report {report} {to_file}");
@@ -243,14 +244,19 @@ fn pages_about_the_command_are_complete() {
     assert_eq!(help(Some("nonsense")).0, USAGE);
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let mut out = Vec::new();
-        pages::completions(shell.parse().unwrap(), &mut out);
+        pages::completions(shell.parse().unwrap(), &mut out).unwrap();
         assert!(String::from_utf8(out).unwrap().contains("fail-fast"), "{shell}");
     }
     let mut out = Vec::new();
-    assert_eq!(pages::man(None, &mut out).unwrap(), PASSED);
+    assert_eq!(pages::man(None, None, &mut out, &mut Vec::new()).unwrap(), PASSED);
     assert!(String::from_utf8(out).unwrap().contains(".TH wavetank 1"));
+    let mut out = Vec::new();
+    assert_eq!(pages::man(Some("run"), None, &mut out, &mut Vec::new()).unwrap(), PASSED);
+    let page = String::from_utf8(out).unwrap();
+    assert!(page.contains(".TH wavetank-run 1") && page.contains("fail\\-fast"), "{page}");
+    assert_eq!(pages::man(Some("rnu"), None, &mut Vec::new(), &mut Vec::new()).unwrap(), USAGE);
     let folder = Folder::new("man", &[]);
-    pages::man(Some(&folder.0), &mut Vec::new()).unwrap();
+    pages::man(None, Some(&folder.0), &mut Vec::new(), &mut Vec::new()).unwrap();
     assert!(folder.0.join("wavetank-run.1").exists());
 }
 

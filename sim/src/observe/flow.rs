@@ -32,6 +32,19 @@ pub fn flow(log: &ObservationLog, splits: &[Edge]) -> Vec<Flow> {
     roots.iter().map(|root| tree.node(root, None, &mut Vec::new())).collect()
 }
 
+/// The shares of `counts` in `all`, in tenths of a percent that add up to all of it: what rounding down leaves goes to
+/// those that lost most by it.
+fn tenths(counts: impl Iterator<Item = u64>, all: u64) -> Vec<u64> {
+    let all = all.max(1);
+    let exact: Vec<u64> = counts.map(|count| count * 1000).collect();
+    let mut shares: Vec<u64> = exact.iter().map(|own| own / all).collect();
+    let mut by_loss: Vec<usize> = (0..exact.len()).collect();
+    by_loss.sort_by_key(|at| std::cmp::Reverse(exact[*at] % all));
+    let missing = (exact.iter().sum::<u64>() / all).saturating_sub(shares.iter().sum());
+    by_loss.into_iter().take(usize::try_from(missing).unwrap_or(0)).for_each(|at| shares[at] += 1);
+    shares
+}
+
 /// The caller without version and pod, as it is named where it is a destination.
 fn name_of(party: &Party) -> String {
     Service::new(party.name.clone(), party.namespace.clone()).to_string()
@@ -54,9 +67,9 @@ impl Tree<'_> {
             let count: u64 = arms.values().sum();
             let is_leaf = !self.edges.contains_key(callee);
             if is_leaf && self.splits.contains(&(name.to_owned(), callee.clone())) {
-                node.children.extend(arms.iter().map(|(arm, own)| {
-                    let share = *own as f64 * 100.0 / count as f64;
-                    Flow::leaf(format!("{callee} {arm}"), Some(format!("{share:.1}%")))
+                let shares = tenths(arms.values().copied(), count);
+                node.children.extend(arms.keys().zip(shares).map(|(arm, share)| {
+                    Flow::leaf(format!("{callee} {arm}"), Some(format!("{}.{}%", share / 10, share % 10)))
                 }));
             } else {
                 let label = is_root.then(|| count.to_string());
@@ -65,5 +78,23 @@ impl Tree<'_> {
         }
         above.pop();
         node
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_to_all() {
+        for (counts, wanted) in [
+            (&[1, 1, 1][..], &[334, 333, 333][..]),
+            (&[1, 5], &[167, 833]),
+            (&[1392, 608], &[696, 304]),
+            (&[1, 1, 1, 1, 1, 1], &[167, 167, 167, 167, 166, 166]),
+            (&[7], &[1000]),
+        ] {
+            assert_eq!(tenths(counts.iter().copied(), counts.iter().sum()), wanted);
+        }
     }
 }

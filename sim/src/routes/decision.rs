@@ -32,6 +32,8 @@ pub struct Went<'a> {
     /// The clusters that the winning route gives any weight, or the one that was chosen; none when the
     /// request was sent nowhere.
     pub clusters: Vec<Arc<str>>,
+    /// The weights that the winning route gives them, in their order; empty where it gives none.
+    pub weights: Vec<u64>,
 }
 
 impl<'a> Traces<'a> {
@@ -61,21 +63,22 @@ impl<'a> Traces<'a> {
         };
         let hop = hops.iter().find(first).or(hops.first()).copied();
         let record = self.records.get(&*call.request).and_then(|records| records.first()).copied();
-        let clusters = clusters(self.book, record, hop);
-        Some(Went { call, hop, record, clusters })
+        let (clusters, weights) = clusters(self.book, record, hop);
+        Some(Went { call, hop, record, clusters, weights })
     }
 }
 
-fn clusters(book: &Book, record: Option<&Record>, hop: Option<&Hop>) -> Vec<Arc<str>> {
+fn clusters(book: &Book, record: Option<&Record>, hop: Option<&Hop>) -> (Vec<Arc<str>>, Vec<u64>) {
     let chosen = hop.and_then(|hop| hop.decision.cluster.clone());
     let route = record.and_then(|record| winner(book.snapshot_of(record)?, record));
-    let possible: Vec<Arc<str>> = match route.map(|route| &route.action) {
+    let possible: (Vec<Arc<str>>, Vec<u64>) = match route.map(|route| &route.action) {
         Some(Action::Forward(forward)) => {
-            arms(&forward.cluster).into_iter().filter(|(_, weight)| *weight > 0).map(|(name, _)| name).collect()
+            let arms = arms(&forward.cluster).into_iter().filter(|(_, weight)| *weight > 0);
+            arms.map(|(name, weight)| (name, u64::from(weight))).unzip()
         }
-        _ => Vec::new(),
+        _ => Default::default(),
     };
-    if possible.is_empty() { chosen.into_iter().collect() } else { possible }
+    if possible.0.is_empty() { (chosen.into_iter().collect(), Vec::new()) } else { possible }
 }
 
 impl Went<'_> {
@@ -91,6 +94,23 @@ impl Went<'_> {
                 clusters.iter().all(named) && targets.iter().all(reached)
             }
         }
+    }
+
+    /// Where it goes besides everywhere that `goal` names, in words with its shares; `None` where that is not all
+    /// that is wrong.
+    pub fn unnamed(&self, goal: &Goal) -> Option<String> {
+        let Goal::Only(targets) = goal else { return None };
+        let sum: u64 = self.weights.iter().sum();
+        let all_reached = targets.iter().all(|target| self.clusters.iter().any(|cluster| target.is(cluster)));
+        let unnamed = self.clusters.iter().zip(&self.weights);
+        let unnamed = unnamed.filter(|(cluster, _)| !targets.iter().any(|target| target.is(cluster)));
+        let told: Vec<String> = unnamed
+            .map(|(cluster, weight)| {
+                let share = format!("{:.1}", *weight as f64 * 100.0 / sum.max(1) as f64);
+                format!("{} ({}%)", short(cluster), share.trim_end_matches('0').trim_end_matches('.'))
+            })
+            .collect();
+        (all_reached && !told.is_empty()).then(|| told.join(" and "))
     }
 
     /// Whether a proxy decided; a request that no proxy saw was judged by nobody.

@@ -73,6 +73,9 @@ fn fault(row: &Row, case: &Case, went: Option<&Went<'_>>) -> Option<(String, Str
     if let Some(goal) = &row.goal
         && !went.reaches(goal)
     {
+        if let Some(seen) = went.unnamed(goal) {
+            return Some((format!("`{case}` also goes to {seen}, which the row does not name"), went.in_words()));
+        }
         let seen = went.in_words();
         let not = match goal {
             Goal::Nothing => "it must go nowhere".to_owned(),

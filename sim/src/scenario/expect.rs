@@ -275,7 +275,7 @@ fn attempts(node: &Node, findings: &mut Findings) -> Option<Amount> {
 }
 
 /// Envoy's response flags by their short names.
-pub(super) const FLAGS: [&str; 30] = [
+pub(crate) const FLAGS: [&str; 30] = [
     "DC", "DF", "DI", "DO", "DPE", "DR", "DT", "FI", "IH", "LH", "LR", "NC", "NFCF", "NR", "OM", "RFCF", "RL", "RLSE",
     "SI", "UAEX", "UC", "UDO", "UF", "UH", "UMSDR", "UO", "UPE", "UR", "URX", "UT",
 ];

@@ -1,6 +1,8 @@
 //! The keys of the scenario format as a tree, for its schema: the very tables that scenarios are read by.
 
+pub(crate) use super::expect::FLAGS;
 use super::fields::Keys;
+pub(crate) use super::traffic::{COUNT_MAX, METHODS};
 use super::{added, expect, fault, network, parse, payload, retry, routes, step, traffic};
 
 /// One mapping of the format.

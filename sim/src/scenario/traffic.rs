@@ -23,7 +23,7 @@ pub(super) const TRAFFIC: Keys = Keys {
 const CLOSED: Keys = Keys { of: "closed", known: &["clients", "think"], later: &[] };
 
 /// Requests one stream sends at most.
-const COUNT_MAX: u64 = 10_000_000;
+pub(crate) const COUNT_MAX: u64 = 10_000_000;
 /// Clients of one closed loop at most.
 const CLIENTS_MAX: u64 = 10_000;
 /// Requests a second of one open loop at most.
@@ -33,7 +33,7 @@ const RATE: f64 = 100.0;
 /// When a client gives up on a request that does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+pub(crate) const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Reads `traffic`: one stream or a list of them.
 pub(super) fn read(node: Option<&Node>, times: &Times, findings: &mut Findings) -> (Vec<Traffic>, Open) {

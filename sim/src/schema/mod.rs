@@ -1,9 +1,11 @@
 //! JSON Schema of the scenario format, for editors: the keys are those that the parser reads, and what is
 //! said of each is its line in `docs/scenarios.md`.
 //!
+//! - [`values`]: what the keys may hold
 //! - [`first`](mod@first): a first scenario for a folder of manifests
 
 mod first;
+mod values;
 
 pub use first::first;
 
@@ -39,22 +41,39 @@ fn definition(table: &Table, tables: &[Table]) -> Value {
     let property = |key: &&str| {
         let inner = table.inner.iter().find(|(own, _)| own == key);
         let inner = inner.filter(|(_, of)| tables.iter().any(|own| own.of == *of));
-        let mut property = inner.map_or_else(|| json!({}), |(_, of)| nested(of));
+        let own = || values::value(table.of, key).unwrap_or_else(|| json!({}));
+        let mut property = inner.map_or_else(own, |(_, of)| nested(of));
         if let (Some(text), Value::Object(property)) = (hover(table.heading, key), &mut property) {
             property.insert("description".to_owned(), text.into());
         }
         ((*key).to_owned(), property)
     };
     let properties: Map<String, Value> = table.keys.iter().map(property).collect();
-    json!({ "type": "object", "additionalProperties": false, "required": table.needed, "properties": properties })
+    let mut definition = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": table.needed,
+        "properties": properties,
+    });
+    let any: Vec<Value> = values::one_of(table.of).into_iter().map(|key| json!({ "required": [key] })).collect();
+    if !any.is_empty() {
+        definition["anyOf"] = any.into();
+    }
+    definition
 }
 
-/// A mapping, a list of them, or a scalar that is a terse form.
+/// A mapping or a list of them; of some also a terse form.
 fn nested(of: &str) -> Value {
-    let reference = json!({ "$ref": format!("#/definitions/{}", id(of)) });
-    let scalar = json!({ "type": ["string", "number", "null"] });
-    let one = json!({ "anyOf": [reference, scalar] });
-    json!({ "anyOf": [reference, scalar, { "type": "array", "items": one }] })
+    let one = match values::instead(of) {
+        Some(terse) => json!({ "anyOf": [reference(of), terse] }),
+        None => reference(of),
+    };
+    values::one_or_many(&one)
+}
+
+/// The definition of a table.
+fn reference(of: &str) -> Value {
+    json!({ "$ref": format!("#/definitions/{}", id(of)) })
 }
 
 fn id(of: &str) -> String {
@@ -107,32 +126,100 @@ fn row(page: &str, key: &str) -> Option<String> {
 mod tests {
     use std::path::Path;
 
+    use wavetank_control::config::SourceFile;
+
     use super::*;
     use crate::cli::find::find;
+    use crate::scenario::{Manifests, parse};
 
-    /// Whether `value` fits, by the few words of the schema language that we write.
+    struct NoManifests;
+
+    impl Manifests for NoManifests {
+        fn read(&self, path: &str) -> Result<Vec<SourceFile>, String> {
+            Err(format!("no {path} here"))
+        }
+    }
+
+    /// Whether `value` fits, by the words of the schema language that we write.
     fn fits(value: &Value, schema: &Value, root: &Value) -> bool {
         if let Some(name) = schema["$ref"].as_str() {
-            let name = name.rsplit('/').next().unwrap();
-            return fits(value, &root["definitions"][name], root);
+            return fits(value, &root["definitions"][name.rsplit('/').next().unwrap()], root);
         }
-        if let Some(any) = schema["anyOf"].as_array() {
-            return any.iter().any(|one| fits(value, one, root));
+        let known = [
+            "$schema",
+            "title",
+            "definitions",
+            "description",
+            "anyOf",
+            "enum",
+            "type",
+            "pattern",
+            "minimum",
+            "maximum",
+            "items",
+            "minItems",
+            "maxItems",
+            "required",
+            "properties",
+            "patternProperties",
+            "additionalProperties",
+            "minProperties",
+        ];
+        let words = schema.as_object().unwrap();
+        assert!(words.keys().all(|word| known.contains(&word.as_str())), "{words:?}");
+        let any = schema["anyOf"].as_array().is_none_or(|any| any.iter().any(|one| fits(value, one, root)));
+        let listed = schema["enum"].as_array().is_none_or(|all| all.iter().any(|one| is_equal(one, value)));
+        any && listed && is_of_type(value, &schema["type"]) && is_within(value, schema) && holds(value, schema, root)
+    }
+
+    fn is_equal(one: &Value, other: &Value) -> bool {
+        one == other || (one.is_number() && one.as_f64() == other.as_f64())
+    }
+
+    fn is_of_type(value: &Value, kind: &Value) -> bool {
+        match kind {
+            Value::Null => true,
+            Value::Array(kinds) => kinds.iter().any(|kind| is_of_type(value, kind)),
+            kind => match kind.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "boolean" => value.is_boolean(),
+                "number" => value.is_number(),
+                "integer" => value.is_i64() || value.is_u64(),
+                other => panic!("{other}"),
+            },
         }
-        match (&schema["type"], value) {
-            (Value::Null, _) => true,
-            (Value::String(kind), Value::Object(fields)) if kind == "object" => {
-                let known = &schema["properties"];
-                let needed = schema["required"].as_array().unwrap();
-                needed.iter().all(|key| fields.contains_key(key.as_str().unwrap()))
-                    && fields.iter().all(|(key, own)| known.get(key).is_some_and(|known| fits(own, known, root)))
-            }
-            (Value::String(kind), Value::Array(items)) if kind == "array" => {
-                items.iter().all(|item| fits(item, &schema["items"], root))
-            }
-            (Value::Array(_), value) => value.is_string() || value.is_number() || value.is_null(),
-            _ => false,
-        }
+    }
+
+    fn is_within(value: &Value, schema: &Value) -> bool {
+        let number = |of: &Value| of.as_f64();
+        let text = value.as_str().zip(schema["pattern"].as_str());
+        let size = value.as_array().map_or(0, Vec::len) as f64;
+        text.is_none_or(|(text, pattern)| regex::Regex::new(pattern).unwrap().is_match(text))
+            && number(value).zip(number(&schema["minimum"])).is_none_or(|(own, min)| own >= min)
+            && number(value).zip(number(&schema["maximum"])).is_none_or(|(own, max)| own <= max)
+            && number(&schema["minItems"]).is_none_or(|min| size >= min)
+            && number(&schema["maxItems"]).is_none_or(|max| size <= max)
+    }
+
+    fn holds(value: &Value, schema: &Value, root: &Value) -> bool {
+        let items = value.as_array().zip(schema.get("items"));
+        let items_fit = items.is_none_or(|(own, item)| own.iter().all(|own| fits(own, item, root)));
+        let Some(fields) = value.as_object() else { return items_fit };
+        let needed = schema["required"].as_array().into_iter().flatten();
+        let by_pattern = |key: &str| {
+            let patterns = schema["patternProperties"].as_object().into_iter().flatten();
+            patterns.into_iter().find(|(own, _)| regex::Regex::new(own).unwrap().is_match(key)).map(|(_, own)| own)
+        };
+        let fit = |(key, own): (&String, &Value)| match schema["properties"].get(key).or(by_pattern(key)) {
+            Some(known) => fits(own, known, root),
+            None => schema["additionalProperties"] != Value::Bool(false),
+        };
+        let mut needed = needed.map(|key| key.as_str().unwrap());
+        needed.all(|key| fields.contains_key(key))
+            && fields.iter().all(fit)
+            && schema["minProperties"].as_u64().is_none_or(|min| fields.len() as u64 >= min)
     }
 
     #[test]
@@ -141,13 +228,94 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
         let files = find(&[folder]).unwrap();
         assert!(files.len() >= 10);
-        for file in files.iter().filter(|file| !file.to_string_lossy().contains("/failing/")) {
+        let failing = find(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/failing")]).unwrap();
+        for file in files.iter().chain(&failing) {
             let text = std::fs::read_to_string(file).unwrap();
             let value: Value = serde_yaml::from_str(&text).unwrap();
             assert!(fits(&value, &root, &root), "{}", file.display());
         }
-        assert!(!fits(&json!({"scenario": "x", "trafic": 1}), &root, &root));
-        assert!(!fits(&json!({"scenario": "x", "expect": [{"edge": "a -> b", "splt": {}}]}), &root, &root));
+    }
+
+    #[test]
+    fn what_the_parser_refuses_does_not_fit() {
+        let root = schema();
+        let fits = |text: &str| {
+            let text = format!("{{scenario: x, {text}}}");
+            let value: Value = serde_yaml::from_str(&text).unwrap();
+            let fits = fits(&value, &root, &root);
+            let parsed = parse(&SourceFile::new("s.yaml", text.as_str()), &NoManifests);
+            assert!(fits || parsed.is_err(), "the parser takes {text}");
+            fits
+        };
+        let expect = |text: &str| fits(&format!("expect: [{{edge: a -> b, {text}}}]"));
+        let traffic = |text: &str| fits(&format!("expect: [], traffic: {{request: GET a/b, {text}}}"));
+        for right in [
+            "split: {v1: 70, v2: 30%}",
+            "split: as-configured",
+            "status: {200: all, 5xx: '<1.5%', 404: 3, 503: {min: 1, max: 50%}}",
+            "latency: {p50: <10ms, p99.9: '< 1m30s', max: '>0.5s'}",
+            "between: [0s, step/50%+5s]",
+            "after: {config: c, plus: 2s}",
+            "after: fault/1.end",
+            "flags: {NR: none}",
+            "recovers: {by: 90s, to: {status: {200: all}}}",
+        ] {
+            assert!(expect(right), "{right}");
+        }
+        for wrong in [
+            "splt: {}",
+            "split: {v1: 170}",
+            "split: 70",
+            "status: {700: all}",
+            "status: {200: some}",
+            "status: 200",
+            "tls: mtsl",
+            "connect: refuse",
+            "latency: {p50: 10ms}",
+            "latency: {median: <10ms}",
+            "latency: {p50: '<10'}",
+            "between: [0s]",
+            "between: [0, 5]",
+            "flags: {nr: none}",
+            "in_sync: {within: 3}",
+        ] {
+            assert!(!expect(wrong), "{wrong}");
+        }
+        for right in
+            ["count: 5", "for: 1m", "open: 100/s, at: 5s", "closed: {clients: 3, think: 1ms}", "arrivals: even"]
+        {
+            assert!(traffic(right), "{right}");
+        }
+        for wrong in ["count: 0", "count: -3", "count: 3.5", "for: 10", "open: 100", "arrivals: evn", "closed: {}"] {
+            assert!(!traffic(wrong), "{wrong}");
+        }
+        for wrong in [
+            "trafic: 1",
+            "traffic: 1 GET a/b",
+            "expect: [{edge: a > b}]",
+            "expect: [], traffic: GET a/b",
+            "expect: [], compat: v2",
+            "expect: [], version: 2",
+            "expect: [], seed: -1",
+            "expect: [], app: lab",
+            "expect: [], faults: [{kill: a, for: 5}]",
+            "expect: [], faults: [{at: 5s}]",
+            "expect: [], faults: [{loss: {link: a -> b, rate: 200}}]",
+            "routes: [{GET: /a, host: b}]",
+            "steps: [{weights: {a: {v1: 101}}, for: 5s}]",
+        ] {
+            assert!(!fits(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_may_hold() {
+        let root = schema();
+        for (name, definition) in root["definitions"].as_object().unwrap() {
+            for (key, property) in definition["properties"].as_object().unwrap() {
+                assert!(property.as_object().unwrap().keys().any(|word| word != "description"), "{name}: {key}");
+            }
+        }
     }
 
     #[test]

@@ -2,9 +2,8 @@
 //! rate; the sum of them all once more, at the whole rate: many small runs see what one cannot.
 
 use indexmap::IndexMap;
-use wavetank_reports::CheckResult;
 
-use crate::check::{Check, pooled_split};
+use crate::check::{Check, Judgement, Sources, pooled_split};
 use crate::observe::ObservationLog;
 
 /// Decisions by version, for each split of a scenario.
@@ -52,11 +51,12 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// The verdict on each split whose time a run came to, at `alpha` for all of them together.
-    pub fn judge(&self, alpha: f64) -> Vec<CheckResult> {
+    /// The verdict on each split whose time a run came to, at `alpha` for all of them together, with an error for each
+    /// that did not pass.
+    pub fn judge(&self, alpha: f64, sources: &Sources) -> Vec<Judgement> {
         let share = alpha / self.splits.len().max(1) as f64;
         let judged = self.splits.iter().filter_map(|(check, counts)| Some((check, counts.as_ref()?)));
-        judged.map(|(check, counts)| pooled_split(check, counts, share)).collect()
+        judged.map(|(check, counts)| pooled_split(check, counts, share, sources)).collect()
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
         log.end_at(Instant::from_start(seconds(20)));
         let mut pool = Pool::new(&checks);
         pool.add(&Pool::count(&checks, &log));
-        let verdicts: Vec<_> = pool.judge(1e-6).iter().map(|split| split.verdict).collect();
+        let verdicts: Vec<_> = pool.judge(1e-6, &Sources::default()).iter().map(|split| split.result.verdict).collect();
         assert_eq!(verdicts, [CheckVerdict::Inconclusive], "the first has no requests, the second had no time");
     }
 }

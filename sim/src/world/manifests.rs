@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use wavetank_control::config::pod::{Container, DeploymentSpec};
 use wavetank_control::config::service::{ServicePortSpec, ServiceSpec, TargetPort};
 use wavetank_control::config::{Document, SourceFile, Spec, decode};
-use wavetank_control::diagnostic::{Code, Diagnostic};
+use wavetank_control::diagnostic::{Code, Diagnostic, Span};
 use wavetank_control::dialect::Dialect;
 
 use super::app::lab::LabService;
@@ -18,6 +18,8 @@ use super::cast::{Cast, Role, ServicePort};
 
 /// A Kubernetes object that the world cannot act on yet.
 pub const NOT_YET: Code = Code(302);
+/// A manifest that holds no object.
+pub const EMPTY: Code = Code(303);
 
 /// Pods of one Deployment at most.
 const REPLICAS_MAX: u32 = 100;
@@ -29,8 +31,15 @@ const CALLERS: [&str; 6] = ["sleep", "curl", "alpine", "busybox", "netshoot", "d
 /// Changes `cast` as the Deployments and Services of `files` say, and returns what is wrong with them.
 /// Objects that do not decode are passed over: the control plane tells why.
 pub fn admit(cast: &mut Cast, files: &[SourceFile], dialect: Dialect) -> Vec<Diagnostic> {
-    let documents: Vec<_> = files.iter().flat_map(|file| decode(file, dialect).documents).collect();
-    let mut found = Vec::new();
+    let (mut documents, mut found) = (Vec::new(), Vec::new());
+    for file in files {
+        let decoded = decode(file, dialect);
+        if decoded.documents.is_empty() && decoded.refused.is_empty() && decoded.diagnostics.is_empty() {
+            let span = Span::at(file.name.clone(), 1, 1);
+            found.push(Diagnostic::note(EMPTY, &span, "this manifest holds no object"));
+        }
+        documents.extend(decoded.documents);
+    }
     for document in &documents {
         let refused = match &document.spec {
             Spec::Deployment(spec) => deployment(cast, document, spec, &documents).err(),

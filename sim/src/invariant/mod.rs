@@ -1,9 +1,9 @@
-//! What must hold of every run, whatever its scenario asks: each in its own file, judged on the log and the
-//! proxies' records alone.
+//! What must hold of every run, whatever its scenario asks: each in its own file, judged on the log, the
+//! proxies' records, and what the world holds when all is over.
 //!
 //! An invariant that is broken is a fault of ours or of the engine, never of the user's configuration; it
-//! fails the run and is named in the report. None of them is statistical, and none says anything of what the
-//! records do not show.
+//! fails the run and is named in the report. None of them is statistical, and none says anything of what is
+//! not seen. That each finds what it is for is shown by planted bugs, `conformance/planted`.
 //!
 //! - [`lost`]: no request is lost that was acknowledged
 //! - [`once`]: a request is answered once

@@ -17,6 +17,7 @@ use wavetank_platform::{Entropy, Instant, Platform};
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
 use wavetank_proxy::record::{Record, Recorder};
+use wavetank_proxy::snapshot::Snapshot;
 
 use super::exchanges::Exchanges;
 use super::objects::Objects;
@@ -226,6 +227,12 @@ impl Mesh {
         Ok(())
     }
 
+    /// What the proxy of pod number `index` has in force, if one was started there.
+    pub(super) fn configuration(&self, index: usize) -> Option<Arc<Snapshot>> {
+        let proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(proxies.get(&index)?.store().current())
+    }
+
     /// What the control plane finds about its objects as a set.
     pub(super) fn findings(&self) -> Vec<Diagnostic> {
         self.control().findings()
@@ -259,7 +266,7 @@ impl Mesh {
         let inside = cast.pods.iter().map(|pod| pod.ip);
         let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
         let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
-        Book { records: in_order(records), histories: self.scribe.take(), parties }
+        Book { records: in_order(records), histories: self.scribe.take(), parties, ..Book::default() }
     }
 
     /// What the control plane sent and what proxies answered.
@@ -273,7 +280,7 @@ fn not_started(error: std::io::Error) -> RunError {
 }
 
 /// `sidecar~10.244.0.3~service-go-v1-0.default~default.svc.cluster.local`.
-fn node_id(pod: &Pod) -> String {
+pub(super) fn node_id(pod: &Pod) -> String {
     let kind = if pod.role == Role::Gateway { "router" } else { "sidecar" };
     let Pod { namespace, name, ip, .. } = pod;
     format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local")

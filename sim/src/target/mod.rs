@@ -7,9 +7,11 @@
 //!   around them
 //! - `exchanges`: what went between the control plane and the proxies
 //! - `faults`, `timeline`: what breaks and what changes while it runs
+//! - `aftermath`, `standing`: what is left when it is over, and which proxies are behind
 //! - [`dry`]: what can be told without running
 //! - [`witness`]: from records and callers' results to the log
 
+mod aftermath;
 mod callers;
 pub mod dry;
 mod exchanges;
@@ -18,6 +20,7 @@ mod mesh;
 mod objects;
 pub mod outcome;
 mod stage;
+mod standing;
 pub mod tank;
 mod timeline;
 pub mod who;

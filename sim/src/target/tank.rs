@@ -14,6 +14,7 @@ use wavetank_control::diagnostic::Diagnostic;
 use wavetank_control::dialect::Dialect;
 use wavetank_platform::Instant;
 
+use super::aftermath::{aftermath, census};
 use super::callers::{Caller, callers, plan};
 use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
@@ -158,14 +159,17 @@ async fn go(
     let scenario = &*scenario;
     let objects = kube::objects(&cast);
     let (stage, diagnostics) = converge(scenario, problems, &objects, cast, tank, roster).await?;
-    let start = stage.tank.now();
+    let (start, at_start) = (stage.tank.now(), census(&stage));
     let faults = Faults::set_off(scenario, fresh, &stage, links(scenario, &stage), start);
     let timeline = Timeline::set_off(scenario, &stage, start);
     let driven = send(scenario, callers, &stage.tank, &stage.roster, start).await;
     timeline.end().await;
     stage.tank.sleep(DRAIN).await;
     let (faults, seen) = (faults.outcomes()?, timeline.seen()?);
-    Ok(outcome(&stage, start, &driven, (faults, seen), diagnostics, objects))
+    let mut outcome = outcome(&stage, start, &driven, (faults, seen), diagnostics, objects);
+    let changed = !scenario.steps.is_empty() || !scenario.faults.is_empty();
+    outcome.book.remains = aftermath(&stage, &outcome.book, at_start, changed).await;
+    Ok(outcome)
 }
 
 /// Starts everything, and waits until every proxy has taken the newest configuration. Returns all that runs,

@@ -40,6 +40,8 @@ struct State {
     /// The step that is running, and whether every proxy has taken it.
     step: Option<(usize, bool)>,
     aborted: bool,
+    /// What happened has been told.
+    told: bool,
     refused: Option<RunError>,
 }
 
@@ -80,7 +82,7 @@ impl Timeline {
         timeline
     }
 
-    /// Waits until the last step is over.
+    /// Waits until the last step is over; nothing is noted after [`Timeline::seen`].
     pub(super) async fn end(&self) {
         let lasts: Duration = self.scenario.steps.iter().map(|step| step.duration).sum();
         self.stage.tank.clock().sleep_until(self.start + lasts).await;
@@ -91,6 +93,7 @@ impl Timeline {
     /// Errs when a step's configuration was refused.
     pub(super) fn seen(&self) -> Result<Vec<Observation>, RunError> {
         let mut state = self.state();
+        state.told = true;
         match state.refused.take() {
             Some(error) => Err(error),
             None => Ok(std::mem::take(&mut state.seen)),
@@ -131,7 +134,7 @@ impl Timeline {
 
     /// Notes how the proxies stand, again and again.
     async fn watch(&self) {
-        loop {
+        while !self.state().told {
             self.look();
             self.stage.tank.sleep(LOOK).await;
         }

@@ -52,6 +52,11 @@ const ALL: [Invariant; 7] = [
     ("nothing is left open", left::broken),
 ];
 
+/// The names of all of them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
+
 /// The invariants that a run broke.
 pub fn broken(log: &ObservationLog, book: &Book) -> Vec<Broken> {
     let judge = |(name, find): &Invariant| {

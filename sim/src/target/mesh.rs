@@ -227,6 +227,11 @@ impl Mesh {
         Ok(())
     }
 
+    /// The generation with the newest manifests in it, if it is known.
+    pub(super) fn newest(&self) -> Option<u64> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the proxy of pod number `index` has in force, if one was started there.
     pub(super) fn configuration(&self, index: usize) -> Option<Arc<Snapshot>> {
         let proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,9 @@ use crate::world::cast::{Pod, Role};
 pub(super) fn behind(stage: &Stage, compare: bool) -> Vec<(String, String)> {
     let Stage { tank, cast, roster, mesh, .. } = stage;
     let control = mesh.control();
-    let (generation, meant) = (control.generation(), control.mesh());
+    // Manifests that were applied and never put in force have a generation that never comes.
+    let generation = mesh.newest().unwrap_or(0).max(control.generation());
+    let meant = control.mesh();
     let status: BTreeMap<_, _> = control.status().into_iter().map(|own| (own.node.clone(), own)).collect();
     let planes = cast.all_pods().enumerate().filter(|(_, pod)| pod.role == Role::ControlPlane);
     let planes: Vec<_> = planes.map(|(index, _)| roster.pod(index)).collect();
@@ -40,7 +42,7 @@ pub(super) fn behind(stage: &Stage, compare: bool) -> Vec<(String, String)> {
         let how = match status.get(&node) {
             None => Some("the control plane does not know it".to_owned()),
             Some(own) if !own.connected => Some("it has no stream to the control plane".to_owned()),
-            Some(own) if own.settled != Some(generation) => Some("it has not taken all that it was sent".to_owned()),
+            Some(own) if own.settled.is_none_or(|settled| settled < generation) => Some("it has not taken all that it was sent".to_owned()),
             Some(_) if compare => differs(&meant, pod, &has),
             Some(_) => None,
         };

@@ -9,7 +9,7 @@ use turmoil_net::NetstatState;
 
 use super::core::Core;
 use super::handle::TankHandle;
-use super::pod::{Container, Pod, PodId, Process};
+use super::pod::{Container, Pod, PodId, Process, Running};
 use super::slab::Key;
 use super::socket::SocketIo;
 
@@ -20,6 +20,8 @@ pub struct Holdings {
     pub ip: IpAddr,
     /// Its container.
     pub container: Container,
+    /// How often its container was started before.
+    pub restarts: u32,
     /// Tasks that have not ended.
     pub tasks: usize,
     /// Listening sockets.
@@ -57,9 +59,9 @@ impl TankHandle {
         }
         let living = core.pods.iter().filter(|pod| pod.without_power.is_none()).flat_map(|pod| {
             let alive = pod.processes.iter().flatten().filter(|running| running.process.is_alive());
-            alive.map(move |running| (pod, &running.process))
+            alive.map(move |running| (pod, running))
         });
-        let mut held: Vec<_> = living.map(|(pod, process)| nothing_yet(pod, process)).collect();
+        let mut held: Vec<_> = living.map(|(pod, running)| nothing_yet(pod, running)).collect();
         core.count_sockets(&mut held);
         held.into_iter().map(|(_, holdings)| holdings).collect()
     }
@@ -92,9 +94,10 @@ impl TankHandle {
     }
 }
 
-fn nothing_yet(pod: &Pod, process: &Arc<Process>) -> (Arc<Process>, Holdings) {
+fn nothing_yet(pod: &Pod, running: &Running) -> (Arc<Process>, Holdings) {
+    let (process, restarts) = (running.process.clone(), running.restarts);
     let (ip, container, tasks) = (pod.ip.into(), process.container, process.running());
-    (process.clone(), Holdings { ip, container, tasks, listeners: 0, streams: Vec::new() })
+    (process, Holdings { ip, container, restarts, tasks, listeners: 0, streams: Vec::new() })
 }
 
 impl Core {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::engine::Holdings;
+use crate::engine::{Container, Holdings};
 
 /// The world after the end of a run.
 #[derive(Debug, Clone, Default)]
@@ -20,4 +20,15 @@ pub struct Remains {
     /// Living proxies that reach the control plane and do not have the newest configuration, by node id,
     /// with how it shows.
     pub behind: Vec<(String, String)>,
+}
+
+impl Remains {
+    /// Whether one process was the proxy of a pod from the start of traffic to the end.
+    pub fn kept_its_proxy(&self, ip: IpAddr) -> bool {
+        let life = |all: &[Holdings]| {
+            let proxy = all.iter().find(|own| own.ip == ip && own.container == Container::Sidecar);
+            proxy.map(|own| own.restarts)
+        };
+        life(&self.at_start).is_some_and(|first| life(&self.quiet) == Some(first))
+    }
 }

@@ -2,8 +2,8 @@
 //! proxy has the request, with the same status; and no proxy says of itself that a request succeeded, but
 //! where its route answers.
 //!
-//! A sidecar that was killed took its open records with it: only one that recorded something later, in the
-//! same life, is asked. A call of gRPC that fails is answered 200 by the proxy itself, so a POST proves nothing.
+//! A sidecar that was killed took its open records with it: only one that lived through the whole run, or
+//! recorded something later in the same life, is asked. A call of gRPC that fails is answered 200 by the proxy itself, so a POST proves nothing.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +28,9 @@ pub(super) fn broken(_log: &ObservationLog, book: &Book) -> Found {
         }
     }
     let lived = |ip: IpAddr, record: &Record| {
+        if book.remains.kept_its_proxy(ip) {
+            return true;
+        }
         let Some((node, starts)) = lives.get(&ip) else { return false };
         let after = starts.partition_point(|start| *start <= record.start + record.duration);
         let next_life = || book.restarted_after(node, record.start);

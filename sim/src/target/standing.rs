@@ -42,7 +42,9 @@ pub(super) fn behind(stage: &Stage, compare: bool) -> Vec<(String, String)> {
         let how = match status.get(&node) {
             None => Some("the control plane does not know it".to_owned()),
             Some(own) if !own.connected => Some("it has no stream to the control plane".to_owned()),
-            Some(own) if own.settled.is_none_or(|settled| settled < generation) => Some("it has not taken all that it was sent".to_owned()),
+            Some(own) if own.settled.is_none_or(|settled| settled < generation) => {
+                Some("it has not taken all that it was sent".to_owned())
+            }
             Some(_) if compare => differs(&meant, pod, &has),
             Some(_) => None,
         };

@@ -44,6 +44,10 @@ bench-tank:
 differential:
     cargo test -p wavetank-conformance --test envoy_differential -- --include-ignored
 
+# Put each bug of conformance/planted into a copy of the sources, and see its invariant find it.
+planted:
+    cargo test -p wavetank-conformance --locked --test planted -- --ignored --nocapture
+
 # Rewrite the goldens and generated pages; read the diff before committing it.
 bless:
     INSTA_UPDATE=always WAVETANK_BLESS=1 cargo test --workspace

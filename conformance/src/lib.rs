@@ -12,6 +12,7 @@
 //! - [`fingerprint`]: what identifies a run, to compare runs by
 //! - [`envoy`]: a real Envoy, where there is one
 //! - [`differential`]: that Envoy and our proxy, side by side
+//! - [`planted`]: bugs put into the sources on purpose, to see them found
 //! - [`secrets`]: serves that Envoy its certificate, as an agent beside it does
 
 pub mod differential;
@@ -22,6 +23,7 @@ pub mod foreign;
 pub mod http1;
 pub mod live;
 pub mod origin;
+pub mod planted;
 pub mod records;
 pub mod script;
 pub mod secrets;

@@ -103,6 +103,13 @@ impl Links {
         self.links[id.0 as usize].partition = counter;
     }
 
+    /// Whether packets pass.
+    pub(super) fn is_open(&mut self, from: PodId, to: PodId) -> bool {
+        let id = self.id(from, to);
+        let link = &self.links[id.0 as usize];
+        link.partition.is_none() && link.config.loss < 1.0
+    }
+
     pub(super) fn latency(&self, id: LinkId) -> Nanos {
         nanos(self.links[id.0 as usize].config.latency)
     }

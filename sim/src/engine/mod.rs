@@ -12,10 +12,11 @@
 //! - `core`: the step that moves the world on; `heap`: what happens next
 //! - `transit`: a packet's way; `conn`: the connection it belongs to; `flow`: order and loss; `link`: time;
 //!   `recovery`: retransmission, and connections that lose an end
-//! - `fault`: partitions, kills, power; `trace`: counts and the hash of all packets
+//! - `fault`: partitions, kills, power; `trace`: counts and the hash of all packets; `census`: what processes hold
 //! - `slab`: the tables behind it
 //! - `classic`: the same pods on the classic turmoil runtime, an independent check; `choice`: which of the two
 
+mod census;
 mod choice;
 mod classic;
 mod clock;
@@ -38,6 +39,7 @@ mod tank;
 mod trace;
 mod transit;
 
+pub use census::{Holdings, OpenStream};
 pub use choice::Engine;
 pub use clock::EPOCH;
 pub use fault::Direction;

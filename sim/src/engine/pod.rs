@@ -167,6 +167,11 @@ impl Process {
         Task::new(handle)
     }
 
+    /// Tasks that have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.lock().handles.iter().filter(|task| !task.is_finished()).count()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }

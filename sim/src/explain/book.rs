@@ -11,6 +11,7 @@ use wavetank_proxy::record::Record;
 use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::xds::Store;
 
+use super::remains::Remains;
 use crate::observe::Party;
 
 /// Configurations of one proxy that are kept at most; the first ones are.
@@ -30,6 +31,8 @@ pub struct Book {
     pub histories: BTreeMap<String, History>,
     /// Who has which address.
     pub parties: BTreeMap<IpAddr, Party>,
+    /// What was left when all was over.
+    pub remains: Remains,
 }
 
 impl Book {
@@ -40,6 +43,13 @@ impl Book {
         let history = self.histories.get(&*record.node)?;
         let known = history.iter().rev().find(|(at, own)| *at <= end && own.version == version);
         known.map(|(_, snapshot)| snapshot)
+    }
+
+    /// When the process of `node` that ran at `at` gave way to the next one; `None`: it did not.
+    pub fn restarted_after(&self, node: &str, at: Instant) -> Option<Instant> {
+        let history = self.histories.get(node)?.iter();
+        let mut begins = history.filter(|(_, known)| known.version == 0).map(|(began, _)| *began);
+        begins.find(|began| *began > at)
     }
 
     /// Since when the configuration of `record` was in force.

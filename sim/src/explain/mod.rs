@@ -5,6 +5,7 @@
 //! proxy's own functions on the configuration that it had then.
 //!
 //! - [`book`]: what a run keeps for it
+//! - [`remains`]: what it leaves in its world
 //! - [`asked`]: a request as rules look at it again
 //! - [`rule`]: one rule in words, and why it did not hold
 //! - [`candidates`]: the routes that a request met
@@ -18,8 +19,10 @@ pub mod book;
 pub mod candidates;
 pub mod ejected;
 pub mod proxy;
+pub mod remains;
 pub mod request;
 pub mod rule;
 pub mod words;
 
 pub use book::{Book, History, Scribe};
+pub use remains::Remains;

@@ -1,5 +1,6 @@
-//! A proxy that lives takes what it is sent: the last push of each kind is accepted, or the proxy showed no
-//! sign of life long enough after it. So after a partition heals, every proxy has the newest configuration.
+//! Configuration converges: a proxy that lives takes what it is sent. The last push of each kind is accepted,
+//! or the proxy showed no sign of life long enough after it; and when all is over, every living proxy that
+//! reaches the control plane has the newest configuration.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +21,13 @@ enum Last<'a> {
     Accepted,
 }
 
-pub(super) fn broken(log: &ObservationLog, _book: &Book) -> Found {
+pub(super) fn broken(log: &ObservationLog, book: &Book) -> Found {
+    let mut found = unanswered(log);
+    found.extend(book.remains.behind.iter().map(|(node, how)| format!("{node} is behind for good: {how}")));
+    found
+}
+
+fn unanswered(log: &ObservationLog) -> Found {
     let mut last: BTreeMap<(&Party, &str), Last<'_>> = BTreeMap::new();
     let mut alive: BTreeMap<&Party, Instant> = BTreeMap::new();
     for entry in log.entries() {

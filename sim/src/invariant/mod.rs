@@ -1,9 +1,9 @@
-//! What must hold of every run, whatever its scenario asks: each in its own file, judged on the log and the
-//! proxies' records alone.
+//! What must hold of every run, whatever its scenario asks: each in its own file, judged on the log, the
+//! proxies' records, and what the world holds when all is over.
 //!
 //! An invariant that is broken is a fault of ours or of the engine, never of the user's configuration; it
-//! fails the run and is named in the report. None of them is statistical, and none says anything of what the
-//! records do not show.
+//! fails the run and is named in the report. None of them is statistical, and none says anything of what is
+//! not seen. That each finds what it is for is shown by planted bugs, `conformance/planted`.
 //!
 //! - [`lost`]: no request is lost that was acknowledged
 //! - [`once`]: a request is answered once
@@ -54,6 +54,11 @@ const ALL: [Invariant; 8] = [
     ("configuration converges", converged::broken),
     ("nothing is left open", left::broken),
 ];
+
+/// The names of all of them.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|(name, _)| *name)
+}
 
 /// The invariants that a run broke.
 pub fn broken(log: &ObservationLog, book: &Book) -> Vec<Broken> {

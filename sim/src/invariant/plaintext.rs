@@ -3,6 +3,7 @@
 
 use wavetank_proxy::record::{Attempt, Record, TlsState};
 use wavetank_proxy::snapshot::Snapshot;
+use wavetank_proxy::snapshot::cluster::TransportSocketMatch;
 use wavetank_proxy::snapshot::tls::TransportSocket;
 
 use super::Found;
@@ -36,7 +37,14 @@ fn promised(snapshot: &Snapshot, attempt: &Attempt) -> bool {
     let Some(cluster) = snapshot.clusters.get(&attempt.cluster) else { return false };
     let endpoints = assignment(snapshot, cluster).map(|own| own.endpoints()).unwrap_or_default();
     let endpoint = endpoints.iter().find(|own| Some(own.address) == attempt.endpoint);
-    endpoint.is_some_and(|endpoint| !matches!(cluster.socket_for(endpoint), TransportSocket::Raw))
+    endpoint.is_some_and(|endpoint| {
+        // Told here once more, so that a proxy which chooses wrongly is found.
+        let holds = |wanted: &&TransportSocketMatch| {
+            wanted.metadata.iter().all(|(key, value)| endpoint.transport_socket_match.get(key) == Some(value))
+        };
+        let first = cluster.transport_socket_matches.iter().find(holds);
+        !matches!(first.map_or(&cluster.transport_socket, |own| &own.socket), TransportSocket::Raw)
+    })
 }
 
 /// Whether the filter chain that took the connection has TLS.

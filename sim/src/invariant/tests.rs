@@ -8,6 +8,7 @@ use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Direction, Record, TlsState};
 
 use super::broken;
+use crate::engine::{Container, Holdings};
 use crate::explain::Book;
 use crate::observe::{Ack, Decision, Observation, ObservationLog, Push};
 use crate::scenario::load;
@@ -186,4 +187,123 @@ fn a_record_that_never_closed_is_found() {
         }
     });
     assert_eq!(names, ["nothing is left open"]);
+}
+
+#[test]
+fn a_success_that_no_endpoint_told_is_found() {
+    let names = doctored(|_, book| outbound(book).attempts.clear());
+    assert!(names.contains(&"no acknowledged request is lost"), "{names:?}");
+}
+
+#[test]
+fn a_request_on_a_connection_that_never_carried_it_is_found() {
+    let names = doctored(|_, book| {
+        let (request, leg) = {
+            let record = outbound(book);
+            (record.request_id.clone(), record.attempts[0].upstream.clone().unwrap())
+        };
+        let arrived = book.records.iter().find(|own| {
+            own.direction == Direction::Inbound && own.request_id == request && own.downstream.remote == leg.local
+        });
+        let mut again = arrived.unwrap().clone();
+        again.downstream.remote.set_port(1);
+        book.records.push(again);
+    });
+    assert_eq!(names, ["a request is answered once"]);
+}
+
+/// Sets the limits of the cluster that the first outbound request went to, in every configuration.
+fn limit(book: &mut Book, set: impl Fn(&mut wavetank_proxy::snapshot::Cluster)) -> Record {
+    let record = outbound(book).clone();
+    for (_, snapshot) in book.histories.get_mut(&*record.node).unwrap() {
+        if let Some(cluster) = Arc::make_mut(snapshot).clusters.get_mut(&record.attempts[0].cluster) {
+            set(Arc::make_mut(cluster));
+        }
+    }
+    record
+}
+
+#[test]
+fn retries_pending_requests_and_connections_beyond_their_limits_are_found() {
+    let limits = ["limits are never exceeded"];
+    let crowd = |book: &mut Book, of: &Record, change: &dyn Fn(u16, &mut Record)| {
+        for n in 0..4 {
+            let mut one = Record { request_id: Some(format!("crowd-{n}").into()), ..of.clone() };
+            one.attempts[0].duration = Duration::from_secs(1);
+            (one.status, one.attempts[0].status) = (500, Some(500));
+            change(n, &mut one);
+            book.records.push(one);
+        }
+    };
+    let retries = doctored(|_, book| {
+        let record = limit(book, |cluster| cluster.breakers.retries_max = 3);
+        crowd(book, &record, &|_, own| own.attempts[0].number = 2);
+    });
+    assert_eq!(retries, limits);
+    let pending = doctored(|_, book| {
+        let record = limit(book, |cluster| cluster.breakers.pending_requests_max = 3);
+        crowd(book, &record, &|_, own| own.attempts[0].upstream = None);
+    });
+    assert_eq!(pending, limits);
+    let connections = doctored(|_, book| {
+        let record = limit(book, |cluster| cluster.breakers.connections_max = 3);
+        crowd(book, &record, &|n, own| {
+            let leg = own.attempts[0].upstream.as_mut().unwrap();
+            leg.local.set_port(1 + n);
+            let (mut earlier, mut later) = (own.attempts[0].clone(), own.attempts[0].clone());
+            earlier.duration = Duration::ZERO;
+            later.status = Some(500);
+            own.attempts = vec![earlier, later];
+        });
+    });
+    assert!(connections.contains(&limits[0]), "{connections:?}");
+    let of_one = doctored(|_, book| {
+        let record = limit(book, |cluster| cluster.requests_per_connection_max = Some(3));
+        crowd(book, &record, &|_, own| own.attempts[0].duration = Duration::ZERO);
+    });
+    assert_eq!(of_one, limits);
+}
+
+#[test]
+fn what_stays_open_when_all_is_over_is_found() {
+    let left = ["nothing is left open"];
+    let proxy = |all: &[Holdings]| {
+        all.iter().position(|own| own.container == Container::Sidecar && !own.streams.is_empty()).unwrap()
+    };
+    let idling = doctored(|_, book| {
+        let idle = book.remains.idle.as_mut().unwrap();
+        let at = proxy(idle);
+        idle[at].streams[0].peer = "10.1.2.3:80".parse().unwrap();
+    });
+    assert_eq!(idling, left);
+    let half_closed = doctored(|_, book| {
+        let at = proxy(&book.remains.quiet);
+        book.remains.quiet[at].streams[0].half_closed = true;
+    });
+    assert_eq!(half_closed, left);
+    let tasks = doctored(|_, book| {
+        let idle = book.remains.idle.as_mut().unwrap();
+        let at = proxy(idle);
+        idle[at].tasks += 3;
+    });
+    assert_eq!(tasks, left);
+    let retired = doctored(|_, book| {
+        let record = outbound(book).clone();
+        let leg = record.attempts[0].upstream.clone().unwrap();
+        let ip: std::net::IpAddr = record.node.split('~').nth(1).unwrap().parse().unwrap();
+        let own = book.remains.quiet.iter_mut().find(|own| own.ip == ip && own.container == Container::Sidecar);
+        let stream = &mut own.unwrap().streams[0];
+        (stream.local, stream.peer) = (leg.local, leg.remote);
+        let history = book.histories.get_mut(&*record.node).unwrap();
+        let mut last = (*history.last().unwrap().1).clone();
+        last.clusters.remove(&record.attempts[0].cluster);
+        history.push((record.start + Duration::from_secs(20), Arc::new(last)));
+    });
+    assert_eq!(retired, left);
+}
+
+#[test]
+fn a_proxy_that_stays_behind_is_found() {
+    let names = doctored(|_, book| book.remains.behind.push(("sidecar~10.0.0.1".into(), "it has no stream".into())));
+    assert_eq!(names, ["configuration converges"]);
 }

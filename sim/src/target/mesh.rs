@@ -18,6 +18,7 @@ use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
 use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Record, Recorder};
+use wavetank_proxy::snapshot::Snapshot;
 
 use super::exchanges::Exchanges;
 use super::objects::Objects;
@@ -227,6 +228,17 @@ impl Mesh {
         Ok(())
     }
 
+    /// The generation with the newest manifests in it, if it is known.
+    pub(super) fn newest(&self) -> Option<u64> {
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the proxy of pod number `index` has in force, if one was started there.
+    pub(super) fn configuration(&self, index: usize) -> Option<Arc<Snapshot>> {
+        let proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(proxies.get(&index)?.store().current())
+    }
+
     /// What the control plane finds about its objects as a set.
     pub(super) fn findings(&self) -> Vec<Diagnostic> {
         self.control().findings()
@@ -263,7 +275,7 @@ impl Mesh {
         let inside = cast.pods.iter().map(|pod| pod.ip);
         let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
         let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
-        Book { records: in_order(records), ejections, histories: self.scribe.take(), parties }
+        Book { records: in_order(records), ejections, histories: self.scribe.take(), parties, ..Book::default() }
     }
 
     /// What the control plane sent and what proxies answered.
@@ -277,7 +289,7 @@ fn not_started(error: std::io::Error) -> RunError {
 }
 
 /// `sidecar~10.244.0.3~service-go-v1-0.default~default.svc.cluster.local`.
-fn node_id(pod: &Pod) -> String {
+pub(super) fn node_id(pod: &Pod) -> String {
     let kind = if pod.role == Role::Gateway { "router" } else { "sidecar" };
     let Pod { namespace, name, ip, .. } = pod;
     format!("{kind}~{ip}~{name}.{namespace}~{namespace}.svc.cluster.local")

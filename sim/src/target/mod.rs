@@ -8,9 +8,11 @@
 //! - `names`: whether everyone who is named is there
 //! - `exchanges`: what went between the control plane and the proxies
 //! - `faults`, `timeline`: what breaks and what changes while it runs
+//! - `aftermath`, `standing`: what is left when it is over, and which proxies are behind
 //! - [`dry`]: what can be told without running
 //! - [`witness`]: from records and callers' results to the log
 
+mod aftermath;
 mod callers;
 pub mod dry;
 mod exchanges;
@@ -21,6 +23,7 @@ mod objects;
 pub mod outcome;
 mod own_links;
 mod stage;
+mod standing;
 pub mod tank;
 mod timeline;
 pub mod who;

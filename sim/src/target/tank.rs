@@ -14,6 +14,7 @@ use wavetank_control::diagnostic::Diagnostic;
 use wavetank_control::dialect::Dialect;
 use wavetank_platform::Instant;
 
+use super::aftermath::{aftermath, census};
 use super::callers::{Caller, callers, plan};
 use super::faults::{Faults, reserve, ways};
 use super::mesh::{Mesh, convergence};
@@ -166,7 +167,7 @@ async fn go(
     let objects = kube::objects(&cast);
     let mut links = own_links::set(scenario, &cast, &tank, &roster);
     let (stage, diagnostics) = converge(scenario, problems, &objects, cast, tank, roster).await?;
-    let start = stage.tank.now();
+    let (start, at_start) = (stage.tank.now(), census(&stage));
     delay_pushes(scenario, &stage, &mut links);
     let faults = Faults::set_off(scenario, fresh, &stage, links, start);
     let timeline = Timeline::set_off(scenario, &stage, start);
@@ -178,6 +179,8 @@ async fn go(
     if let Some(until) = scenario.until {
         outcome.log.end_at(start + until);
     }
+    let changed = !scenario.steps.is_empty() || !scenario.faults.is_empty();
+    outcome.book.remains = aftermath(&stage, &outcome.book, at_start, changed).await;
     Ok(outcome)
 }
 

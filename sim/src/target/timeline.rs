@@ -40,6 +40,8 @@ struct State {
     /// The step that is running, and whether every proxy has taken it.
     step: Option<(usize, bool)>,
     aborted: bool,
+    /// What happened has been told.
+    told: bool,
     refused: Option<RunError>,
 }
 
@@ -80,7 +82,7 @@ impl Timeline {
         timeline
     }
 
-    /// Waits until the last step is over, or the run.
+    /// Waits until the last step is over, or the run; nothing is noted after [`Timeline::seen`].
     pub(super) async fn end(&self) {
         let lasts: Duration = self.scenario.steps.iter().map(|step| step.duration).sum();
         let lasts = self.scenario.until.map_or(lasts, |until| lasts.min(until));
@@ -92,6 +94,7 @@ impl Timeline {
     /// Errs when a step's configuration was refused.
     pub(super) fn seen(&self) -> Result<Vec<Observation>, RunError> {
         let mut state = self.state();
+        state.told = true;
         match state.refused.take() {
             Some(error) => Err(error),
             None => Ok(std::mem::take(&mut state.seen)),
@@ -133,7 +136,7 @@ impl Timeline {
 
     /// Notes how the proxies stand, again and again.
     async fn watch(&self) {
-        loop {
+        while !self.state().told {
             self.look();
             self.stage.tank.sleep(LOOK).await;
         }

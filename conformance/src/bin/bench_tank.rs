@@ -12,6 +12,10 @@ use wavetank::scenario;
 use wavetank::target::tank;
 use wavetank_reports::CheckVerdict;
 
+/// As the `wavetank` command has it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Runs of each row.
 const RUNS: usize = 5;
 /// Clock ticks a second in `/proc/self/stat`; fixed on Linux.

@@ -87,13 +87,12 @@ fn retired(own: &Holdings, book: &Book) -> Found {
 
 /// The cluster that a connection was opened for, and since when it is known to be there.
 fn opened_for<'a>(node: &str, stream: &OpenStream, book: &'a Book) -> Option<(&'a str, Instant)> {
-    let own = book.records.iter().filter(|record| &*record.node == node);
-    let attempts = own.flat_map(|record| &record.attempts);
-    let on_it = attempts.filter(|attempt| {
+    let own = book.records.iter().rev().filter(|record| &*record.node == node);
+    let mut attempts = own.flat_map(|record| record.attempts.iter().rev());
+    // A port may have served an older connection; records are in the order of their starts.
+    let newest = attempts.find(|attempt| {
         attempt.upstream.as_ref().is_some_and(|leg| (leg.local, leg.remote) == (stream.local, stream.peer))
-    });
-    // A port may have served an older connection.
-    let newest = on_it.max_by_key(|attempt| attempt.start)?;
+    })?;
     Some((&newest.cluster, newest.start + newest.duration))
 }
 

@@ -72,9 +72,15 @@ fn uses(book: &Book) -> BTreeMap<Owner<'_>, Use> {
     // By node and ends: since when it is known, until when, its requests, and its number.
     let mut connections: BTreeMap<(Owner<'_>, SocketAddr, SocketAddr), (Span, u64, usize)> = BTreeMap::new();
     let mut opened = 0;
+    let mut limited: BTreeMap<Owner<'_>, bool> = BTreeMap::new();
     for record in book.records.iter().filter(|record| !record.method.is_empty()) {
         for attempt in &record.attempts {
             let owner: Owner<'_> = (&record.node, &attempt.cluster);
+            let is_limited = || Limits::of(book, owner.0, owner.1).is_some_and(|own| !own.are_none());
+            // Most clusters of today's Istio have none, and most records are of them.
+            if !*limited.entry(owner).or_insert_with(is_limited) {
+                continue;
+            }
             let used = uses.entry(owner).or_default();
             let span = (attempt.start, attempt.start + attempt.duration);
             if attempt.number > 1 {
@@ -142,6 +148,13 @@ struct Limits {
 }
 
 impl Limits {
+    /// Whether nothing is limited.
+    fn are_none(&self) -> bool {
+        let Breakers { connections_max, pending_requests_max, requests_max, retries_max } = self.breakers;
+        let breakers = [connections_max, pending_requests_max, requests_max, retries_max];
+        breakers.iter().all(|max| *max == u32::MAX) && self.requests_per_connection == u64::MAX
+    }
+
     fn of(book: &Book, node: &str, cluster: &str) -> Option<Self> {
         let all: Vec<&Cluster> = configured(book, node, cluster).collect();
         let most = |limit: fn(&Breakers) -> u32| all.iter().map(|own| limit(&own.breakers)).max();

@@ -20,8 +20,10 @@ use crate::observe::ObservationLog;
 pub(super) fn broken(_log: &ObservationLog, book: &Book) -> Found {
     let mut inbound: BTreeMap<(&str, SocketAddr), Vec<u16>> = BTreeMap::new();
     let mut lives: BTreeMap<IpAddr, (&str, Vec<Instant>)> = BTreeMap::new();
+    let mut addresses: BTreeMap<&str, Option<IpAddr>> = BTreeMap::new();
     for record in &book.records {
-        let Some(ip) = record.node.split('~').nth(1).and_then(|ip| ip.parse().ok()) else { continue };
+        let address = || record.node.split('~').nth(1).and_then(|ip| ip.parse().ok());
+        let Some(ip) = *addresses.entry(&record.node).or_insert_with(address) else { continue };
         lives.entry(ip).or_insert_with(|| (&record.node, Vec::new())).1.push(record.start);
         if let (Direction::Inbound, Some(request)) = (record.direction, record.request_id.as_deref()) {
             inbound.entry((request, record.downstream.remote)).or_default().push(record.status);

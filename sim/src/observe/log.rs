@@ -327,7 +327,8 @@ struct BareName<'a>(&'a Place);
 
 impl fmt::Display for BareName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.file.rsplit('/').next().unwrap_or_default();
+        let file = &*self.0.file;
+        let name = file.bytes().rposition(|byte| byte == b'/').map_or(file, |slash| &file[slash + 1..]);
         write!(f, "{name}:{}:{}", self.0.line, self.0.column)
     }
 }

@@ -70,11 +70,10 @@ async fn lasting(stage: &Stage) -> Vec<Holdings> {
 /// The longest time for which any proxy may keep a connection that nobody uses; `None`: for ever.
 fn longest_idle(book: &Book) -> Option<Duration> {
     let snapshots = book.histories.values().flatten().map(|(_, snapshot)| &**snapshot);
-    let longest = snapshots.flat_map(idle_timeouts).try_fold(IDLE_DEFAULT, |longest, own| {
+    snapshots.flat_map(idle_timeouts).try_fold(IDLE_DEFAULT, |longest, own| {
         let own = own.unwrap_or(IDLE_DEFAULT);
         (!own.is_zero() && own <= IDLE_MAX).then_some(longest.max(own))
-    });
-    longest
+    })
 }
 
 fn idle_timeouts(snapshot: &Snapshot) -> impl Iterator<Item = Option<Duration>> {

@@ -320,3 +320,46 @@ fn a_folder_is_searched_for_scenarios_and_not_for_their_parts() {
         assert!(code == 3 && text.contains("part.yaml:1:1") && text.contains("needs the key `scenario`"), "{text}");
     }
 }
+
+#[test]
+fn what_is_refused_is_still_there_for_the_others() {
+    let mesh = "\
+apiVersion: v1
+kind: Service
+metadata: {name: service-go}
+spec: {selector: {app: service-go}, externalIPs: [1.2.3.4], ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: service-go}
+spec: {host: service-go, subsets: [{name: v1, labels: {version: v1}}], workloadSelector: {}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: service-go}
+spec: {hosts: [service-go], http: [{route: [{destination: {host: service-go, subset: v1}}]}]}
+";
+    let folder = Folder::new("refused", &[("mesh.yaml", mesh.into())]);
+    let (code, text) = folder.wavetank(&["check", "mesh.yaml"]);
+    assert_eq!(code, 3, "{text}");
+    assert!(text.contains("mesh.yaml:4:37") && text.contains("mesh.yaml:9:"), "{text}");
+    assert!(text.contains("2 errors") && !text.contains("MS0212") && !text.contains("MS0214"), "{text}");
+}
+
+#[test]
+fn a_name_that_is_near_may_still_be_in_the_cluster() {
+    let mesh = "\
+apiVersion: v1
+kind: Service
+metadata: {name: service-go}
+spec: {selector: {app: service-go}, ports: [{name: http, port: 80}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: service-go}
+spec: {hosts: [service-go], http: [{route: [{destination: {host: service-js}}]}]}
+";
+    let folder = Folder::new("near", &[("mesh.yaml", mesh.into())]);
+    let (code, text) = folder.wavetank(&["check", "mesh.yaml"]);
+    assert!(code == 0 && text.contains("note[MS0214]"), "{code} {text}");
+}

@@ -187,8 +187,8 @@ fn patterns(node: &Node, decoder: &mut Decoder) -> Option<IndexMap<String, Patte
     Some(patterns)
 }
 
-/// Patterns by the header's name in lower case. Of a name in two spellings both patterns have to fit, so the second
-/// keeps its spelling: proxies compare names without case.
+/// Patterns by the header's name in lower case. Of a name in several spellings all patterns have to fit, so the later
+/// ones keep a spelling that is free: proxies compare names without case.
 fn header_patterns(
     node: &Node,
     names: &mut Vec<Spanned<String>>,
@@ -196,21 +196,22 @@ fn header_patterns(
 ) -> Option<IndexMap<String, Pattern>> {
     let written = patterns(node, decoder)?;
     let mut patterns = IndexMap::new();
-    let mut places = BTreeMap::new();
+    let mut firsts: BTreeMap<String, Spanned<String>> = BTreeMap::new();
     for (name, entry) in node.as_mapping()?.iter() {
-        names.push(Spanned::new(name.to_owned(), entry.key.clone()));
-        let lower = name.to_ascii_lowercase();
-        let first = places.get(&lower).cloned();
-        let Some(pattern) = written.get(name) else { continue };
-        if let Some(first) = first {
-            let message = format!("the header `{lower}` is asked for in two spellings; both have to fit");
-            let twice = Diagnostic::warning(codes::DUPLICATE_KEY, &entry.key, message);
-            decoder.report(twice.with_related(&first, "first written here"));
-            patterns.insert(name.to_owned(), pattern.clone());
-        } else {
-            places.insert(lower.clone(), entry.key.clone());
+        let name = Spanned::new(name.to_owned(), entry.key.clone());
+        names.push(name.clone());
+        let Some(pattern) = written.get(&name.value) else { continue };
+        let lower = name.value.to_ascii_lowercase();
+        let Some(first) = firsts.get(&lower) else {
+            firsts.insert(lower.clone(), name);
             patterns.insert(lower, pattern.clone());
-        }
+            continue;
+        };
+        let message = format!("the header `{lower}` is asked for in two spellings; both have to fit");
+        let twice = Diagnostic::warning(codes::DUPLICATE_KEY, &name.span, message);
+        decoder.report(twice.with_related(&first.span, "first written here"));
+        let free = if name.value == lower { &first.value } else { &name.value };
+        patterns.insert(free.clone(), pattern.clone());
     }
     Some(patterns)
 }

@@ -1,5 +1,5 @@
-//! What the control plane takes from a person, the proxy takes from it: regular expressions, which each reads for itself,
-//! and hosts, headers and subsets that are written twice.
+//! What the control plane takes from a person, the proxy takes from it: regular expressions, by one rewriting that
+//! each compiles for itself, and hosts, headers and subsets that are written twice.
 
 use std::collections::BTreeSet;
 

@@ -13,7 +13,6 @@ use crate::config::string_match::StringMatch;
 use crate::config::virtual_service::HttpRouteSpec;
 
 use super::known::has_all;
-use super::re2;
 use super::set::Scope;
 
 /// Size of a compiled expression, in bytes.
@@ -172,7 +171,7 @@ fn source(earlier: &HttpMatchSpec, later: &HttpMatchSpec) -> bool {
 
 /// An expression that must match the whole value; `None` when it is no expression, or too large a one.
 pub(super) fn whole(text: &str) -> Option<Regex> {
-    let rewritten = re2::rewrite(text).ok()?;
+    let rewritten = wavetank_re2::rewrite(text).ok()?;
     RegexBuilder::new(&format!("^(?:{rewritten})$")).size_limit(REGEX_SIZE_MAX).build().ok()
 }
 

@@ -6,8 +6,8 @@ use regex::RegexBuilder;
 
 use crate::diagnostic::{Diagnostic, Span};
 
+use super::codes;
 use super::covering::whole;
-use super::{codes, re2};
 
 /// What an expression is compared with.
 #[derive(Clone, Copy)]
@@ -65,7 +65,8 @@ fn header(text: &str, span: &Span, name: &str) -> Option<Diagnostic> {
         let message = format!("all of `{name}` has to match; a value that is longer than this text does not");
         return Some(Diagnostic::note(codes::FULL_MATCH, span, message).with_help(help()));
     }
-    let (all, part) = (whole(text)?, RegexBuilder::new(&re2::rewrite(text).ok()?).size_limit(1 << 20).build().ok()?);
+    let (all, part) =
+        (whole(text)?, RegexBuilder::new(&wavetank_re2::rewrite(text).ok()?).size_limit(1 << 20).build().ok()?);
     let found = typical.iter().find(|value| part.is_match(value))?;
     if typical.iter().any(|value| all.is_match(value)) {
         return None;

@@ -20,7 +20,6 @@ mod object;
 mod overlap;
 mod pattern;
 mod ports;
-mod re2;
 mod references;
 mod retries;
 mod rules;

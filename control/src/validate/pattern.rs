@@ -7,8 +7,8 @@ use crate::config::string_match::StringMatch;
 use crate::diagnostic::{Diagnostic, Span, Spanned};
 use crate::dialect::Dialect;
 
+use super::codes;
 use super::full_match::{self, Subject};
-use super::{codes, re2};
 
 /// Size of a compiled expression, in bytes.
 const REGEX_SIZE_MAX: usize = 1 << 20;
@@ -94,7 +94,7 @@ fn refused(text: &str, span: &Span, dialect: Dialect) -> Option<Diagnostic> {
         return Some(Diagnostic::error(codes::REGEX, span, message));
     }
     let finding = || Diagnostic::error(codes::REGEX, span, format!("`{}` is no regular expression", cut(text)));
-    let rewritten = match re2::rewrite(text) {
+    let rewritten = match wavetank_re2::rewrite(text) {
         Ok(rewritten) => rewritten,
         Err(why) => return Some(finding().with_help(why)),
     };

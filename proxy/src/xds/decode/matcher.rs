@@ -13,7 +13,6 @@ use http::HeaderName;
 use regex::{Regex, RegexBuilder};
 
 use super::fault::{Fault, Within};
-use super::re2;
 use crate::snapshot::route::{HeaderKey, HeaderMatcher, QueryMatcher, ValueMatcher};
 
 /// Largest compiled regex, in bytes.
@@ -30,7 +29,7 @@ pub fn regex(matcher: &RegexMatcher) -> Result<Regex, Fault> {
             .map_err(|error| Fault::new("regex", "a regular expression", error))
     };
     let why = |why| Fault::new("regex", "a regular expression of RE2", format_args!("`{}`: {why}", matcher.regex));
-    let rewritten = re2::rewrite(&matcher.regex).map_err(why)?;
+    let rewritten = wavetank_re2::rewrite(&matcher.regex).map_err(why)?;
     build(&rewritten)?;
     build(&format!("\\A(?:{rewritten})\\z"))
 }

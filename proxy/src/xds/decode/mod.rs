@@ -9,7 +9,7 @@
 //! Files, the outermost message first:
 //! - [`listener`]: `Listener`; with [`filter_chain`], [`http_manager`], [`http_filter`], [`tcp_proxy`]
 //! - [`route_config`]: `RouteConfiguration`, `VirtualHost`; with [`route`], [`route_match`],
-//!   [`route_action`], [`retry`], [`mutation`], [`matcher`], [`re2`]
+//!   [`route_action`], [`retry`], [`mutation`], [`matcher`]
 //! - [`cluster`]: `Cluster`; with [`protocol`], [`outlier`]
 //! - [`assignment`]: endpoints, `ClusterLoadAssignment`
 //! - [`tls`]: transport sockets of both sides
@@ -30,7 +30,6 @@ pub mod metadata;
 pub mod mutation;
 pub mod outlier;
 pub mod protocol;
-pub mod re2;
 pub mod retry;
 pub mod route;
 pub mod route_action;

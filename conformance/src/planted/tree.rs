@@ -11,8 +11,19 @@ use std::process::Command;
 use super::bug::Bug;
 
 /// What a build needs, from the root.
-const PARTS: [&str; 10] =
-    ["Cargo.toml", "Cargo.lock", "platform", "proxy", "control", "sim", "reports", "conformance", "scenarios", "docs"];
+const PARTS: [&str; 11] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "platform",
+    "re2",
+    "proxy",
+    "control",
+    "sim",
+    "reports",
+    "conformance",
+    "scenarios",
+    "docs",
+];
 
 /// The copy, and where it is built.
 #[derive(Debug)]

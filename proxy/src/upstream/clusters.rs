@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,8 +63,8 @@ impl Clusters {
         state
     }
 
-    /// Closes what idles towards endpoints that `snapshot` no longer has, and tells outlier detection of
-    /// those it has.
+    /// Closes what idles towards endpoints that `snapshot` no longer has, forgets what they were busy with (to
+    /// Envoy an endpoint that comes back is a new host), and tells outlier detection of those it has.
     pub(crate) fn reconcile(&self, snapshot: &Snapshot) {
         for (name, cluster) in &snapshot.clusters {
             if cluster.outlier_detection.is_some() {
@@ -75,6 +76,7 @@ impl Clusters {
             let cluster = snapshot.clusters.get(name);
             if let Some(cluster) = cluster {
                 state.follow(snapshot, cluster);
+                lock(&state.active).retain(|address, _| lists(snapshot, cluster, *address));
             }
             state.retain_pools(|pool| cluster.is_some_and(|cluster| has_endpoint(snapshot, cluster, pool)));
             cluster.is_some()
@@ -101,6 +103,16 @@ fn has_endpoint(snapshot: &Snapshot, cluster: &Cluster, pool: &Pool) -> bool {
     }
 }
 
+/// Whether `cluster` has an endpoint there, as far as it has a list of them.
+fn lists(snapshot: &Snapshot, cluster: &Cluster, address: SocketAddr) -> bool {
+    let listed = |assignment: &Assignment| assignment.endpoints().iter().any(|endpoint| endpoint.address == address);
+    match &cluster.discovery {
+        Discovery::Static(assignment) => listed(assignment),
+        Discovery::Eds(name) => snapshot.assignments.get(name).is_some_and(|assignment| listed(assignment)),
+        Discovery::OriginalDst | Discovery::StrictDns(_) => true,
+    }
+}
+
 /// Pools by endpoint and protocol; those of one entry differ by transport socket.
 type Pools = BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>;
 
@@ -111,7 +123,7 @@ pub(crate) struct ClusterState {
     breakers: Breakers,
     balancer: Mutex<(BalancerState, RandomStream)>,
     pools: Mutex<Pools>,
-    active: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
+    active: Arc<Mutex<BTreeMap<SocketAddr, Arc<AtomicU32>>>>,
     resolved: Mutex<Option<(Instant, Arc<Assignment>)>>,
 }
 
@@ -127,7 +139,8 @@ pub(crate) struct Picked {
 /// One more request at an endpoint, until dropped.
 #[derive(Debug)]
 pub(crate) struct Active {
-    all: Arc<Mutex<BTreeMap<SocketAddr, u32>>>,
+    all: Arc<Mutex<BTreeMap<SocketAddr, Arc<AtomicU32>>>>,
+    count: Arc<AtomicU32>,
     outliers: Outliers,
     address: SocketAddr,
 }
@@ -166,7 +179,8 @@ impl ClusterState {
         };
         self.outliers.configure(snapshot.version, cluster, &assignment);
         let assignment = self.outliers.known_to_balancer(&assignment);
-        let active = |address: SocketAddr| lock(&self.active).get(&address).copied().unwrap_or(0);
+        let active =
+            |address: SocketAddr| lock(&self.active).get(&address).map_or(0, |count| count.load(Ordering::Relaxed));
         let (state, random) = &mut *lock(&self.balancer);
         let endpoint = pick(cluster, &assignment, state, avoid, &active, random)?;
         Ok(Picked { address: endpoint.address, socket: cluster.socket_for(endpoint).clone() })
@@ -174,8 +188,11 @@ impl ClusterState {
 
     /// Counts one request at `address`, for the least-request balancer.
     pub(crate) fn begin(&self, address: SocketAddr) -> Active {
-        *lock(&self.active).entry(address).or_default() += 1;
-        Active { all: self.active.clone(), outliers: self.outliers.clone(), address }
+        let mut all = lock(&self.active);
+        let count = all.entry(address).or_default().clone();
+        count.fetch_add(1, Ordering::Relaxed);
+        drop(all);
+        Active { all: self.active.clone(), count, outliers: self.outliers.clone(), address }
     }
 
     /// Tells outlier detection how an attempt at `address` went.
@@ -245,11 +262,10 @@ impl ClusterState {
 impl Drop for Active {
     fn drop(&mut self) {
         let mut all = lock(&self.all);
-        if let Some(count) = all.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.address);
-            }
+        let is_last = self.count.fetch_sub(1, Ordering::Relaxed) == 1;
+        // The address may have a count of a later life by now.
+        if is_last && all.get(&self.address).is_some_and(|count| Arc::ptr_eq(count, &self.count)) {
+            all.remove(&self.address);
         }
     }
 }
@@ -257,3 +273,6 @@ impl Drop for Active {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

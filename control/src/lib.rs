@@ -10,6 +10,7 @@
 //! - [`ads`]: serves them, in order, and knows who took what
 //! - [`ca`]: the certificate authority
 //! - [`server`]: all of it behind one handle, [`Control`]
+//! - [`status_page`], [`journal`]: what it tells of itself, over HTTP and as lines
 
 pub mod ads;
 pub mod ca;
@@ -17,8 +18,10 @@ pub mod config;
 pub mod diagnostic;
 pub mod dialect;
 pub mod generate;
+pub mod journal;
 pub mod model;
 pub mod server;
+pub mod status_page;
 pub mod validate;
 
 pub use dialect::Dialect;

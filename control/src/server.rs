@@ -70,14 +70,18 @@ impl std::fmt::Debug for Control {
 }
 
 impl Control {
-    /// Starts a control plane with an empty mesh: a new root of trust, and its two ports open.
+    /// Starts a control plane with an empty mesh: its root of trust, and its two ports open.
     ///
     /// Errs when a port cannot be had or a certificate cannot be made.
     pub async fn start(platform: Platform, config: ControlConfig, observer: Arc<dyn Observer>) -> io::Result<Self> {
         let entropy = platform.entropy.fork("ca");
         let refused = |error: CaError| io::Error::other(error.to_string());
-        let ca = CertificateAuthority::new(config.ca.clone(), platform.clock.clone(), &entropy).map_err(refused)?;
-        let ca = Arc::new(ca);
+        let clock = platform.clock.clone();
+        let ca = match &config.root {
+            Some(root) => CertificateAuthority::with_root(config.ca.clone(), clock, &entropy, root),
+            None => CertificateAuthority::new(config.ca.clone(), clock, &entropy),
+        };
+        let ca = Arc::new(ca.map_err(refused)?);
         let names = config.server_names();
         let tls = serving::server_config(&ca, &platform.crypto, &platform.clock, names).map_err(refused)?;
         let (generation, generations) = watch::channel(0);

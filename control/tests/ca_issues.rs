@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rcgen::{CertificateParams, KeyPair, SanType};
-use wavetank_control::ca::{CaConfig, CaError, CertificateAuthority, Identity, KeyType, key};
+use wavetank_control::ca::{CaConfig, CaError, CertificateAuthority, Identity, KeyType, RootPem, key};
 use wavetank_platform::clock::Sleep;
 use wavetank_platform::{Clock, Entropy, Instant, UnixTime};
 use x509_parser::extensions::GeneralName;
@@ -142,5 +142,27 @@ proptest! {
         let token = sleep_token(&ca);
         prop_assert!(ca.sign(&token, &text, Duration::ZERO).is_err());
         prop_assert!(ca.sign(&token, &pem_of(&bytes), Duration::MAX).is_err());
+    }
+}
+
+#[test]
+fn an_authority_that_comes_back_signs_as_before() {
+    for key_type in [KeyType::Ed25519, KeyType::EcdsaP256] {
+        let config = CaConfig { key_type, ..CaConfig::default() };
+        let before = authority(1, config.clone());
+        let kept = before.root_to_keep();
+        let clock = || Arc::new(Stopped(UnixTime::from_epoch(Duration::from_secs(NOW))));
+        let back = CertificateAuthority::with_root(config.clone(), clock(), &Entropy::from_seed(2), &kept);
+        let back = back.expect("the root that was kept");
+        assert_eq!((back.root_pem(), back.root()), (before.root_pem(), before.root()));
+        let chain = back.sign(&sleep_token(&back), &request(&own_key(), &[]), Duration::ZERO).expect("a chain");
+        let (_, leaf) = parse_x509_pem(chain[0].as_bytes()).expect("PEM");
+        let (_, root) = parse_x509_pem(before.root_pem().as_bytes()).expect("PEM");
+        let (leaf, root) = (leaf.parse_x509().expect("a leaf"), root.parse_x509().expect("a root"));
+        assert_eq!(leaf.verify_signature(Some(root.public_key())), Ok(()));
+        let other = authority(3, config.clone()).root_to_keep();
+        let mixed = RootPem { key: other.key, ..kept };
+        let refused = CertificateAuthority::with_root(config, clock(), &Entropy::from_seed(2), &mixed);
+        assert!(matches!(refused, Err(CaError::Root(why)) if why.contains("key")), "{key_type:?}");
     }
 }

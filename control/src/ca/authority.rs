@@ -7,14 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
+    CertificateParams, CertificateSigningRequestParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
 use time::OffsetDateTime;
 use wavetank_platform::{Clock, Entropy, RandomStream, UnixTime};
 
 use super::key::{self, KeyType};
+use super::root::{self, Root, RootPem};
 use super::{Identity, TokenTable};
 
 /// How the authority works.
@@ -66,6 +67,9 @@ pub enum CaError {
     /// The request is no PKCS#10 request, or its signature is not by its key.
     #[error("bad certificate signing request: {0}")]
     BadRequest(String),
+    /// What was kept of the root does not fit together.
+    #[error("the root that was kept cannot be used: {0}")]
+    Root(String),
     /// The crypto library refused.
     #[error("certificate could not be made: {0}")]
     Signing(String),
@@ -75,10 +79,7 @@ pub enum CaError {
 pub struct CertificateAuthority {
     config: CaConfig,
     clock: Arc<dyn Clock>,
-    issuer: Issuer<'static, KeyPair>,
-    root: CertificateDer<'static>,
-    root_pem: String,
-    root_not_after: UnixTime,
+    root: Root,
     serials: Mutex<RandomStream>,
     entropy: Entropy,
     tokens: TokenTable,
@@ -95,33 +96,41 @@ impl CertificateAuthority {
     ///
     /// Errs when the crypto library refuses the key.
     pub fn new(config: CaConfig, clock: Arc<dyn Clock>, entropy: &Entropy) -> Result<Self, CaError> {
-        let root_key = key::generate(config.key_type, &entropy.fork("root-key")).map_err(signing)?;
         let mut serials = entropy.stream_named("serials");
-        let now = clock.unix();
-        let root_not_after = now + config.root_validity;
-        let params = root_params(&config, now, root_not_after, serial(&mut serials))?;
-        let root = params.self_signed(&root_key).map_err(signing)?;
-        Ok(Self {
-            clock,
-            issuer: Issuer::new(params, root_key),
-            root_pem: root.pem(),
-            root: root.der().clone(),
-            root_not_after,
-            serials: Mutex::new(serials),
-            tokens: TokenTable::new(&entropy.fork("tokens")),
-            entropy: entropy.clone(),
-            config,
-        })
+        let (root, key) = root::make(&config, clock.unix(), serial(&mut serials), entropy)?;
+        Ok(Self::of(config, clock, entropy, Root::of(root, key)?, serials))
+    }
+
+    /// The authority that made `root`, which signs as it did before.
+    ///
+    /// Errs when `root` is no certificate of an authority with its key.
+    pub fn with_root(
+        config: CaConfig,
+        clock: Arc<dyn Clock>,
+        entropy: &Entropy,
+        root: &RootPem,
+    ) -> Result<Self, CaError> {
+        Ok(Self::of(config, clock, entropy, Root::read(root)?, entropy.stream_named("serials")))
+    }
+
+    fn of(config: CaConfig, clock: Arc<dyn Clock>, entropy: &Entropy, root: Root, serials: RandomStream) -> Self {
+        let tokens = TokenTable::new(&entropy.fork("tokens"));
+        Self { clock, root, serials: Mutex::new(serials), tokens, entropy: entropy.clone(), config }
     }
 
     /// The root certificate in PEM.
     pub fn root_pem(&self) -> &str {
-        &self.root_pem
+        &self.root.pem
+    }
+
+    /// The root's certificate and key, to be kept for the authority's next process.
+    pub fn root_to_keep(&self) -> RootPem {
+        self.root.to_keep()
     }
 
     /// The root certificate in DER.
     pub fn root(&self) -> &CertificateDer<'static> {
-        &self.root
+        &self.root.certificate
     }
 
     /// The tokens that prove identities to this authority.
@@ -147,7 +156,7 @@ impl CertificateAuthority {
         let validity = if validity.is_zero() { self.config.leaf_validity } else { validity };
         let san = uri_san(&caller)?;
         let (leaf, _) = self.issue(vec![san], &request.public_key, validity)?;
-        Ok(vec![leaf.pem(), self.root_pem.clone()])
+        Ok(vec![leaf.pem(), self.root.pem.clone()])
     }
 
     /// A new key and a certificate for a server with these DNS names, and when the certificate ends.
@@ -176,7 +185,7 @@ impl CertificateAuthority {
     ) -> Result<(rcgen::Certificate, UnixTime), CaError> {
         let now = self.clock.unix();
         let not_before = now.since_epoch().saturating_sub(self.config.back_dating);
-        let not_after = (now + validity.min(self.config.leaf_validity_max)).min(self.root_not_after);
+        let not_after = (now + validity.min(self.config.leaf_validity_max)).min(self.root.not_after);
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.subject_alt_names = names;
@@ -187,26 +196,9 @@ impl CertificateAuthority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let leaf = params.signed_by(public_key, &self.issuer).map_err(signing)?;
+        let leaf = params.signed_by(public_key, &self.root.issuer).map_err(signing)?;
         Ok((leaf, not_after))
     }
-}
-
-fn root_params(
-    config: &CaConfig,
-    not_before: UnixTime,
-    not_after: UnixTime,
-    serial: SerialNumber,
-) -> Result<CertificateParams, CaError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, config.trust_domain.as_str());
-    params.not_before = date(not_before)?;
-    params.not_after = date(not_after)?;
-    params.serial_number = Some(serial);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok(params)
 }
 
 fn refuse_impersonation(request: &CertificateParams, caller: &Identity) -> Result<(), CaError> {
@@ -235,13 +227,13 @@ fn serial(random: &mut RandomStream) -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
-fn date(time: UnixTime) -> Result<OffsetDateTime, CaError> {
+pub(super) fn date(time: UnixTime) -> Result<OffsetDateTime, CaError> {
     i64::try_from(time.as_secs())
         .ok()
         .and_then(|secs| OffsetDateTime::from_unix_timestamp(secs).ok())
         .ok_or_else(|| CaError::Signing(format!("{time} is beyond the calendar")))
 }
 
-fn signing(error: rcgen::Error) -> CaError {
+pub(super) fn signing(error: rcgen::Error) -> CaError {
     CaError::Signing(error.to_string())
 }

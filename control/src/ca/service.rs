@@ -74,7 +74,7 @@ impl CaService {
                 CaError::UnknownToken => Status::unauthenticated(text),
                 CaError::Impersonation { .. } => Status::permission_denied(text),
                 CaError::BadRequest(_) => Status::invalid_argument(text),
-                CaError::Signing(_) => Status::internal(text),
+                CaError::Root(_) | CaError::Signing(_) => Status::internal(text),
             }
         })?;
         Ok(IstioCertificateResponse { cert_chain: chain })

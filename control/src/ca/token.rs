@@ -14,6 +14,17 @@ use super::Identity;
 /// Most identities that a table holds.
 pub const TOKENS_MAX: usize = 65_536;
 
+/// Why a token was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefused {
+    /// It proves another identity.
+    #[error("the token is another account's")]
+    Taken,
+    /// No more are known than this.
+    #[error("more than {TOKENS_MAX} tokens")]
+    Full,
+}
+
 /// Tokens of known identities.
 #[derive(Debug)]
 pub struct TokenTable {
@@ -54,6 +65,22 @@ impl TokenTable {
         Some(token)
     }
 
+    /// Makes `token` prove `identity`, beside the tokens that already do.
+    ///
+    /// Errs when the table is full ([`TOKENS_MAX`]) or the token is another identity's.
+    pub fn admit(&self, token: &str, identity: &Identity) -> Result<(), TokenRefused> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match inner.by_token.get(token) {
+            Some(known) if known == identity => return Ok(()),
+            Some(_) => return Err(TokenRefused::Taken),
+            None if inner.by_token.len() >= TOKENS_MAX => return Err(TokenRefused::Full),
+            None => {}
+        }
+        inner.by_token.insert(token.to_owned(), identity.clone());
+        inner.by_identity.entry(identity.clone()).or_insert_with(|| token.to_owned());
+        Ok(())
+    }
+
     /// Whose token this is; `None` when it is nobody's.
     pub fn authenticate(&self, token: &str) -> Option<Identity> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,5 +102,16 @@ mod tests {
         assert_eq!(table.authenticate(&token), Some(go));
         assert_eq!(table.authenticate("00"), None);
         assert_eq!(table.authenticate(""), None);
+    }
+
+    #[test]
+    fn an_admitted_token_proves_its_identity_and_no_second_one() {
+        let table = TokenTable::new(&Entropy::from_seed(1));
+        let [go, node] = ["go", "node"].map(|account| Identity::new("cluster.local", "default", account));
+        assert_eq!(table.admit("t", &go), Ok(()));
+        assert_eq!(table.admit("t", &go), Ok(()));
+        assert_eq!(table.admit("t", &node), Err(TokenRefused::Taken));
+        assert_eq!(table.authenticate("t"), Some(go.clone()));
+        assert_eq!(table.issue(&go).as_deref(), Some("t"));
     }
 }

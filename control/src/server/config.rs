@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::ads::{AdsLimits, DebounceConfig};
-use crate::ca::CaConfig;
+use crate::ca::{CaConfig, RootPem};
 use crate::dialect::Dialect;
 use crate::model::MeshConfig;
 
@@ -19,6 +19,8 @@ pub struct ControlConfig {
     pub debounce: DebounceConfig,
     /// The certificate authority.
     pub ca: CaConfig,
+    /// The root of trust of an earlier process; `None` makes a new one.
+    pub root: Option<RootPem>,
     /// Address that both ports listen on.
     pub listen: IpAddr,
     /// Port of plaintext xDS; 0 picks a free one.
@@ -64,6 +66,7 @@ impl Default for ControlConfig {
             mesh: MeshConfig::default(),
             debounce: DebounceConfig::default(),
             ca: CaConfig::default(),
+            root: None,
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             plaintext_port: 15_010,
             secure_port: 15_012,

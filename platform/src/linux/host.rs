@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
+use super::namespace::Namespace;
 use super::net::LinuxNet;
 use crate::clock::{Clock, Instant, Sleep, UnixTime};
 use crate::net::BoxFuture;
@@ -20,13 +21,20 @@ use crate::{Crypto, Entropy, Platform, Resolver, Spawn, Task};
 pub fn platform() -> io::Result<Platform> {
     let clock: Arc<dyn Clock> = Arc::new(LinuxClock { start: tokio::time::Instant::now() });
     Ok(Platform {
-        net: Arc::new(LinuxNet),
+        net: Arc::new(LinuxNet::default()),
         resolver: Arc::new(SystemResolver),
         crypto: Crypto::new(Arc::new(provider()), clock.clone()),
         clock,
         entropy: os_entropy()?,
         spawn: Arc::new(TokioSpawn),
     })
+}
+
+/// The door `of` this process, but for its sockets, which are in `namespace`, and its names, which `resolver` knows.
+///
+/// For runtimes of one thread: a socket is made while the thread is in the namespace.
+pub fn platform_within(of: &Platform, namespace: Namespace, resolver: Arc<dyn Resolver>) -> Platform {
+    Platform { net: Arc::new(LinuxNet::within(namespace)), resolver, ..of.clone() }
 }
 
 /// ring with X25519 alone, for the reason that [`Crypto`] gives.

@@ -1,9 +1,12 @@
 //! The door on Linux: tokio's sockets, the system's clocks, resolver and random source.
 //!
 //! - `net`: sockets, with `SO_ORIGINAL_DST`
+//! - [`namespace`]: network namespaces other than this process's own
 //! - `host`: clocks, resolver, spawner, random source
 
 mod host;
+pub mod namespace;
 mod net;
 
-pub use host::platform;
+pub use host::{platform, platform_within};
+pub use namespace::Namespace;

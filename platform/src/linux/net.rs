@@ -1,21 +1,39 @@
 //! TCP on Linux.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::namespace::Namespace;
 use crate::net::{Accept, BoxFuture, ConnectOptions, ListenOptions, Listener, Net, OriginalDst, Stream};
 
-/// Sockets of this process.
-#[derive(Debug)]
-pub(super) struct LinuxNet;
+/// Sockets of this process, or of another network namespace.
+#[derive(Debug, Default)]
+pub(super) struct LinuxNet {
+    namespace: Option<Namespace>,
+}
+
+impl LinuxNet {
+    pub(super) fn within(namespace: Namespace) -> Self {
+        Self { namespace: Some(namespace) }
+    }
+
+    /// Makes a socket where this network is.
+    fn make<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        match &self.namespace {
+            Some(namespace) => namespace.within(make),
+            None => make(),
+        }
+    }
+}
 
 impl Net for LinuxNet {
     fn listen(&self, addr: SocketAddr, options: ListenOptions) -> BoxFuture<'_, io::Result<Listener>> {
         Box::pin(async move {
-            let socket = Socket::new(Domain::for_address(addr), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+            let stream = Type::STREAM.nonblocking();
+            let socket = self.make(|| Socket::new(Domain::for_address(addr), stream, Some(Protocol::TCP)))?;
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(options.reuse_port)?;
             socket.bind(&addr.into())?;
@@ -28,21 +46,16 @@ impl Net for LinuxNet {
 
     fn connect(&self, addr: SocketAddr, options: ConnectOptions) -> BoxFuture<'_, io::Result<Stream>> {
         Box::pin(async move {
-            let stream = match options.source {
-                None => TcpStream::connect(addr).await?,
-                Some(source) => connect_from(source, addr).await?,
-            };
+            let socket = self.make(|| if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() })?;
+            if let Some(source) = options.source {
+                socket.bind(SocketAddr::new(source, 0))?;
+            }
+            let stream = socket.connect(addr).await?;
             stream.set_nodelay(true)?;
             let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
             Ok(Stream::new(stream, local, peer, None))
         })
     }
-}
-
-async fn connect_from(source: IpAddr, addr: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.bind(SocketAddr::new(source, 0))?;
-    socket.connect(addr).await
 }
 
 struct LinuxListener(TcpListener);

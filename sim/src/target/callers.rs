@@ -6,28 +6,20 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::outcome::RunError;
+use super::side::Seat;
 use super::who::Who;
-use crate::engine::TankHandle;
 use crate::routes::is_probe;
 use crate::scenario::{Scenario, Traffic};
 use crate::traffic::Plan;
-use crate::traffic::browser::Browser;
 use crate::world::cast::{Cast, OUTSIDE, Role};
 use crate::world::client::{Call, Target};
-use crate::world::kubelet::Roster;
 
 /// A process that sends traffic.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     ip: IpAddr,
     namespace: String,
-    place: Place,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Outside(usize),
-    Pod(usize),
+    seat: Seat,
 }
 
 impl Caller {
@@ -36,13 +28,9 @@ impl Caller {
         (self.ip, self.namespace.clone())
     }
 
-    /// Its process, with connections to where `traffic` goes.
-    pub(super) fn browser(&self, tank: &TankHandle, roster: &Roster, traffic: &Traffic) -> Browser {
-        let pod = match self.place {
-            Place::Outside(index) => roster.outside(index),
-            Place::Pod(index) => roster.pod(index),
-        };
-        Browser::new(tank.app_platform(pod), &traffic.request.host, traffic.request.port)
+    /// Where it is.
+    pub(super) fn seat(&self) -> Seat {
+        self.seat
     }
 }
 
@@ -57,13 +45,13 @@ pub(super) fn callers(scenario: &Scenario, cast: &Cast) -> Result<Vec<Vec<Caller
         let outside = outside.map(|(index, (_, ip))| Caller {
             ip: ip.into(),
             namespace: OUTSIDE.to_owned(),
-            place: Place::Outside(index),
+            seat: Seat::Outside(index),
         });
         let apps = cast.pods.iter().enumerate().filter(|(_, pod)| matches!(pod.role, Role::App { .. }));
         let pods = apps.filter(|(_, pod)| traffic.from.selects_party(&who.party(pod))).map(|(index, pod)| Caller {
             ip: pod.ip.into(),
             namespace: pod.namespace.clone(),
-            place: Place::Pod(index),
+            seat: Seat::Pod(index),
         });
         let callers: Vec<_> = outside.chain(pods).collect();
         if callers.is_empty() {

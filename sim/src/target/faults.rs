@@ -5,25 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wavetank_control::diagnostic::{Diagnostic, Span};
-use wavetank_platform::Instant;
+use wavetank_platform::{Entropy, Instant};
 use wavetank_reports::{FaultResult, Place};
 
 use super::names::NOBODY;
 use super::outcome::RunError;
-use super::stage::Stage;
-use crate::engine::{FaultCounter, PodId};
-use crate::fault::{Fault, FaultKind, FaultOutcome, Link, LinkBook};
+use super::side::{Side, Touched, is_someone, pods};
+use crate::fault::{Fault, FaultKind, FaultOutcome};
 use crate::observe::Selector;
 use crate::scenario::Scenario;
 use crate::world::app::Condition;
 use crate::world::cast::{Cast, Role};
-use crate::world::kubelet::Roster;
 
 /// The faults of a run.
 #[derive(Clone)]
 pub(super) struct Faults {
-    stage: Stage,
-    links: Arc<Mutex<LinkBook>>,
+    side: Arc<dyn Side>,
+    /// Its random streams are named for faults and pods.
+    entropy: Entropy,
     each: Arc<Vec<Running>>,
     start: Instant,
 }
@@ -37,7 +36,7 @@ struct Running {
     /// Connections and requests touched.
     touched: Arc<AtomicU64>,
     /// Packets touched, by pods without power.
-    counters: Mutex<Vec<FaultCounter>>,
+    counters: Mutex<Vec<Touched>>,
     /// When it ended.
     ended: Mutex<Option<Instant>>,
     failed: Mutex<Option<RunError>>,
@@ -66,7 +65,7 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
         let (kind, on) = (&fault.kind, fault.kind.on());
         if let FaultKind::Partition(link) | FaultKind::Link(link, _) = kind {
             for end in [&link.a, &link.b] {
-                if !Stage::is_someone(cast, end) {
+                if !is_someone(cast, end) {
                     return Err(wrong(format!("`{end}` is nobody here")));
                 }
             }
@@ -81,7 +80,7 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
         else {
             continue;
         };
-        let pods = Stage::pods(cast, at);
+        let pods = pods(cast, at);
         if pods.is_empty() {
             return Err(wrong(format!("`{on}` is nobody here")));
         }
@@ -112,8 +111,8 @@ impl Faults {
     pub(super) fn set_off(
         scenario: &Scenario,
         fresh: Vec<Vec<(usize, usize)>>,
-        stage: &Stage,
-        links: LinkBook,
+        side: &Arc<dyn Side>,
+        entropy: Entropy,
         start: Instant,
     ) -> Self {
         let each = scenario.faults.iter().zip(fresh).enumerate().map(|(number, (fault, fresh))| Running {
@@ -126,14 +125,13 @@ impl Faults {
             failed: Mutex::default(),
         });
         let each = Arc::new(each.collect::<Vec<_>>());
-        let faults = Self { stage: stage.clone(), links: Arc::new(Mutex::new(links)), each, start };
+        let faults = Self { side: side.clone(), entropy, each, start };
         for number in 0..faults.each.len() {
             if scenario.until.is_some_and(|until| faults.each[number].fault.at >= until) {
                 continue;
             }
-            let (own, keeper) = (faults.clone(), stage.roster.outside(0));
-            // Someone outside the mesh keeps the schedule: no fault reaches them.
-            stage.tank.app_platform(keeper).spawn.go(async move {
+            let own = faults.clone();
+            side.keeper().spawn.go(async move {
                 let running = &own.each[number];
                 if let Err(error) = own.happen(running).await {
                     *running.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -147,15 +145,15 @@ impl Faults {
     ///
     /// Errs when one could not be mended, which is a fault of ours.
     pub(super) fn outcomes(&self) -> Result<Vec<FaultOutcome>, RunError> {
-        let now = self.stage.tank.now();
+        let now = self.side.keeper().clock.now();
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let outcome = |running: &Running| {
             if let Some(error) = running.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Err(error);
             }
             let fault = running.fault.clone();
-            let packets: u64 = lock(&running.counters).iter().map(FaultCounter::touched).sum();
-            let links = lock(&self.links).touched(running.number);
+            let packets: u64 = lock(&running.counters).iter().map(|touched| touched()).sum();
+            let links = self.side.packets_touched(running.number);
             let ended = lock(&running.ended).unwrap_or(now) - self.start;
             let result = FaultResult {
                 kind: fault.kind.name().to_owned(),
@@ -171,7 +169,7 @@ impl Faults {
 
     /// The life of one fault.
     async fn happen(&self, running: &Running) -> Result<(), RunError> {
-        let (clock, fault) = (self.stage.tank.clock(), &running.fault);
+        let (clock, fault) = (&self.side.keeper().clock, &running.fault);
         let begin = self.start + fault.at;
         clock.sleep_until(begin).await;
         let end = async {
@@ -183,14 +181,14 @@ impl Faults {
         };
         match &fault.kind {
             FaultKind::Partition(link) => {
-                lock(&self.links).cut(&self.stage.tank, running.number, &self.ways(link));
+                self.side.cut(running.number, link);
                 end.await;
-                lock(&self.links).mend(&self.stage.tank, running.number);
+                self.side.mend(running.number);
             }
             FaultKind::Link(link, change) => {
-                lock(&self.links).change(&self.stage.tank, running.number, &self.ways(link), *change);
+                self.side.worsen(running.number, link, *change);
                 end.await;
-                lock(&self.links).mend(&self.stage.tank, running.number);
+                self.side.mend(running.number);
             }
             FaultKind::Slow(at, by) => self.under(running, at, Condition::Slow(*by), end).await,
             FaultKind::Fail { at, status, percent } => {
@@ -198,7 +196,7 @@ impl Faults {
                 self.under(running, at, condition, end).await;
             }
             FaultKind::Kill(at) => {
-                let until = begin + fault.duration.unwrap_or(self.stage.kubelet.delays().restart);
+                let until = begin + fault.duration.unwrap_or(self.side.restart_delay());
                 self.each(running, at, Deed::KillUntil(until)).await?;
                 *lock(&running.ended) = Some(until);
             }
@@ -217,7 +215,7 @@ impl Faults {
 
     /// Does something to each pod of a name, to all at the same time.
     async fn each(&self, running: &Running, at: &Selector, deed: Deed) -> Result<(), RunError> {
-        let pods = Stage::pods(&self.stage.cast, at).into_iter();
+        let pods = pods(self.side.cast(), at).into_iter();
         let each: Vec<_> = pods.map(|index| self.does(running, index, deed)).collect();
         futures_util::future::try_join_all(each).await.map(|_| ())
     }
@@ -225,20 +223,20 @@ impl Faults {
     async fn does(&self, running: &Running, index: usize, deed: Deed) -> Result<(), RunError> {
         match deed {
             Deed::KillUntil(until) => {
-                running.touched.fetch_add(self.stage.kill(index).await, Ordering::Relaxed);
-                self.stage.tank.clock().sleep_until(until).await;
-                self.stage.restart(index).await
+                running.touched.fetch_add(self.side.kill(index).await?, Ordering::Relaxed);
+                self.side.keeper().clock.sleep_until(until).await;
+                self.side.restart(index).await
             }
             Deed::PowerOff => {
-                let counter = self.stage.power_off(index).await;
-                lock(&running.counters).push(counter);
+                let touched = self.side.power_off(index).await?;
+                lock(&running.counters).push(touched);
                 Ok(())
             }
-            Deed::PowerOn => self.stage.power_on(index).await,
+            Deed::PowerOn => self.side.power_on(index).await,
             Deed::Delete => {
                 let Some((_, fresh)) = running.fresh.iter().find(|(old, _)| *old == index) else { return Ok(()) };
-                let (touched, started) = tokio::join!(biased; self.stage.delete(index), self.stage.start_fresh(*fresh));
-                running.touched.fetch_add(touched, Ordering::Relaxed);
+                let (touched, started) = tokio::join!(biased; self.side.delete(index), self.side.start_fresh(*fresh));
+                running.touched.fetch_add(touched?, Ordering::Relaxed);
                 started
             }
         }
@@ -246,40 +244,18 @@ impl Faults {
 
     /// Programs run under a condition until `end`.
     async fn under(&self, running: &Running, at: &Selector, condition: Condition, end: impl Future<Output = ()>) {
-        let entropy = self.stage.tank.entropy().fork("fault").fork(&format!("{}", running.number + 1));
-        let pods = Stage::pods(&self.stage.cast, at);
+        let entropy = self.entropy.fork(&format!("{}", running.number + 1));
+        let cast = self.side.cast();
+        let pods = pods(cast, at);
         for index in &pods {
-            let random = entropy.stream_named(&self.stage.cast.pod(*index).name);
-            let conditions = self.stage.kubelet.conditions(*index);
-            conditions.add(running.number, condition, random, running.touched.clone());
+            let random = entropy.stream_named(&cast.pod(*index).name);
+            self.side.set_condition(*index, running.number, condition, random, running.touched.clone());
         }
         end.await;
         for index in pods {
-            self.stage.kubelet.conditions(index).remove(running.number);
+            self.side.end_condition(index, running.number);
         }
     }
-
-    /// The directions that a link stands for.
-    fn ways(&self, link: &Link) -> Vec<(PodId, PodId)> {
-        ways(&self.stage.cast, &self.stage.roster, link)
-    }
-}
-
-/// The directions that a link stands for, those within a pod left out.
-pub(super) fn ways(cast: &Cast, roster: &Roster, link: &Link) -> Vec<(PodId, PodId)> {
-    let ends = [&link.a, &link.b].map(|end| Stage::places(cast, roster, end));
-    let mut ways = Vec::new();
-    for a in &ends[0] {
-        for b in ends[1].iter().filter(|b| *b != a) {
-            ways.push((*a, *b));
-            if link.both {
-                ways.push((*b, *a));
-            }
-        }
-    }
-    ways.sort_unstable();
-    ways.dedup();
-    ways
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -5,6 +5,8 @@
 //! - [`who`]: addresses and names in records, as parties of the log
 //! - `mesh`, `objects`, `stage`: the mesh in a tank, what its control plane is told, and both with the world
 //!   around them
+//! - `side`: what a timeline does to a running world, wherever it runs
+//! - `sending`: all traffic, sent
 //! - `names`: whether everyone who is named is there
 //! - `exchanges`: what went between the control plane and the proxies
 //! - `faults`, `timeline`: what breaks and what changes while it runs
@@ -22,6 +24,8 @@ mod names;
 mod objects;
 pub mod outcome;
 mod own_links;
+mod sending;
+mod side;
 mod stage;
 mod standing;
 pub mod tank;

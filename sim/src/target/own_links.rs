@@ -2,9 +2,10 @@
 
 use wavetank_control::diagnostic::Diagnostic;
 
-use super::faults::{nobody, ways};
+use super::faults::nobody;
 use super::outcome::RunError;
-use super::stage::Stage;
+use super::side::is_someone;
+use super::stage::ways;
 use crate::engine::{LinkConfig, TankHandle};
 use crate::fault::LinkBook;
 use crate::scenario::{Network, OwnLink, Scenario};
@@ -17,7 +18,7 @@ use crate::world::kubelet::Roster;
 pub(super) fn admit(scenario: &Scenario, cast: &Cast) -> Result<(), RunError> {
     let mut wrong: Vec<Diagnostic> = Vec::new();
     for own in &scenario.links {
-        let missing = [&own.link.a, &own.link.b].into_iter().find(|end| !Stage::is_someone(cast, end));
+        let missing = [&own.link.a, &own.link.b].into_iter().find(|end| !is_someone(cast, end));
         wrong.extend(missing.map(|end| nobody(&own.asked_at, own.width, &format!("link: `{end}` is nobody here"))));
     }
     if wrong.is_empty() { Ok(()) } else { Err(RunError::Manifests(wrong)) }

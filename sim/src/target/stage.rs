@@ -1,102 +1,54 @@
-//! The running world as a scenario's timeline works on it: who is meant by a name, and breaking and mending
-//! them.
+//! The tank's side of a running world: breaking and mending what the engine simulates.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use wavetank_control::config::SourceFile;
+use wavetank_control::model::Applied;
+use wavetank_platform::{BoxFuture, Instant, Platform, RandomStream};
+use wavetank_proxy::record::Record;
 
 use super::mesh::Mesh;
 use super::outcome::RunError;
-use super::who::Who;
-use crate::engine::{Container, FaultCounter, PodId, TankHandle};
-use crate::observe::Selector;
+use super::side::{Seat, Side, Touched, directions};
+use crate::engine::{Container, PodId, TankHandle};
+use crate::fault::{Link, LinkBook, LinkChange};
+use crate::world::app::Condition;
 use crate::world::cast::{Cast, Role};
 use crate::world::kubelet::{Kubelet, Roster};
 
 /// How long a deleted pod's last packets have to reach their peers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Everyone and everything of a running world. Cheap to clone; clones are the same world.
-#[derive(Clone)]
+/// Everyone and everything of a running world.
 pub(super) struct Stage {
     pub(super) tank: TankHandle,
     pub(super) cast: Arc<Cast>,
     pub(super) roster: Roster,
     pub(super) kubelet: Kubelet,
     pub(super) mesh: Arc<Mesh>,
+    /// The process of someone outside the mesh.
+    keeper: Platform,
+    links: Mutex<LinkBook>,
 }
 
 impl Stage {
-    /// The numbers of the pods of the start that a name selects.
-    pub(super) fn pods(cast: &Cast, name: &Selector) -> Vec<usize> {
-        let who = Who::new(cast);
-        let selected = cast.pods.iter().enumerate().filter(|(_, pod)| name.selects_party(&who.party(pod)));
-        selected.map(|(index, _)| index).collect()
+    pub(super) fn new(
+        tank: TankHandle,
+        cast: Arc<Cast>,
+        roster: Roster,
+        kubelet: Kubelet,
+        mesh: Arc<Mesh>,
+        links: LinkBook,
+    ) -> Self {
+        let keeper = tank.app_platform(roster.outside(0));
+        Self { tank, cast, roster, kubelet, mesh, keeper, links: Mutex::new(links) }
     }
 
-    /// Whether a name selects anyone: a pod of the start, or a caller outside.
-    pub(super) fn is_someone(cast: &Cast, name: &Selector) -> bool {
-        cast.outside().any(|(outside, _)| name.name() == Some(outside)) || !Self::pods(cast, name).is_empty()
-    }
-
-    /// The places of everyone whom a name selects: pods, fresh ones too, and callers outside.
-    pub(super) fn places(cast: &Cast, roster: &Roster, name: &Selector) -> Vec<PodId> {
-        let who = Who::new(cast);
-        let pods = cast.all_pods().enumerate().filter(|(_, pod)| name.selects_party(&who.party(pod)));
-        let outside = cast.outside().enumerate().filter(|(_, (_, ip))| name.selects_party(&who.party_at((*ip).into())));
-        let pods = pods.map(|(index, _)| roster.pod(index));
-        pods.chain(outside.map(|(index, _)| roster.outside(index))).collect()
-    }
-
-    /// Kills the process that a pod is for, its program or, in a gateway, its proxy; a probe finds it gone.
-    /// Returns the number of connections that it had.
-    pub(super) async fn kill(&self, index: usize) -> u64 {
-        let touched = self.tank.kill_process(self.roster.pod(index), self.own_process(index));
-        self.note_loss(index);
-        self.kubelet.report(&[self.cast.pod(index).ip], false).await;
-        touched as u64
-    }
-
-    /// Starts the process again that [`kill`](Self::kill) ended.
-    pub(super) async fn restart(&self, index: usize) -> Result<(), RunError> {
-        self.start(index, &[self.own_process(index)]).await
-    }
-
-    /// Cuts a pod's power; a probe misses it. The counter counts the packets that are sent to it.
-    pub(super) async fn power_off(&self, index: usize) -> FaultCounter {
-        let counter = self.tank.power_off(self.roster.pod(index));
-        self.note_loss(index);
-        self.kubelet.report(&[self.cast.pod(index).ip], false).await;
-        counter
-    }
-
-    /// Gives a pod its power back, and starts all that ran in it.
-    pub(super) async fn power_on(&self, index: usize) -> Result<(), RunError> {
-        self.tank.power_on(self.roster.pod(index));
-        self.tank.sleep(self.kubelet.delays().start).await;
-        self.start(index, &[Container::App, Container::Sidecar]).await
-    }
-
-    /// Deletes a pod: it leaves its Services at once, and its processes end after their termination time.
-    /// Returns the number of connections that they had.
-    pub(super) async fn delete(&self, index: usize) -> u64 {
-        let (pod, place) = (self.cast.pod(index), self.roster.pod(index));
-        let deleted = self.tank.now();
-        self.kubelet.set_absent(index, true).await;
-        self.mesh.delete_pod(pod);
-        self.tank.clock().sleep_until(deleted + self.kubelet.delays().termination).await;
-        let containers = [Container::App, Container::Sidecar];
-        let touched: usize = containers.iter().map(|own| self.tank.kill_process(place, *own)).sum();
-        self.tank.sleep(LAST_WORDS).await;
-        self.tank.power_off(place);
-        touched as u64
-    }
-
-    /// Starts the fresh pod of this number.
-    pub(super) async fn start_fresh(&self, index: usize) -> Result<(), RunError> {
-        self.mesh.apply_pod(self.cast.pod(index));
-        self.kubelet.set_absent(index, false).await;
-        self.tank.sleep(self.kubelet.delays().start).await;
-        self.start(index, &[Container::App, Container::Sidecar]).await
+    fn links(&self) -> MutexGuard<'_, LinkBook> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts processes of a pod, which a probe finds ready.
@@ -133,4 +85,130 @@ impl Stage {
     fn own_process(&self, index: usize) -> Container {
         if self.cast.pod(index).role == Role::Gateway { Container::Sidecar } else { Container::App }
     }
+}
+
+impl Side for Stage {
+    fn cast(&self) -> &Arc<Cast> {
+        &self.cast
+    }
+
+    fn keeper(&self) -> &Platform {
+        &self.keeper
+    }
+
+    fn replace_manifests(&self, files: &[SourceFile]) -> Applied {
+        self.mesh.replace_manifests(files)
+    }
+
+    fn in_sync(&self) -> BTreeMap<usize, bool> {
+        self.mesh.in_sync(&self.cast)
+    }
+
+    fn records_since(&self, since: Instant) -> Vec<Record> {
+        self.mesh.records_since(since)
+    }
+
+    fn restart_delay(&self) -> Duration {
+        self.kubelet.delays().restart
+    }
+
+    /// A probe finds the process gone.
+    fn kill(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+        Box::pin(async move {
+            let touched = self.tank.kill_process(self.roster.pod(pod), self.own_process(pod));
+            self.note_loss(pod);
+            self.kubelet.report(&[self.cast.pod(pod).ip], false).await;
+            Ok(touched as u64)
+        })
+    }
+
+    fn restart(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>> {
+        Box::pin(async move { self.start(pod, &[self.own_process(pod)]).await })
+    }
+
+    /// A probe misses the pod.
+    fn power_off(&self, pod: usize) -> BoxFuture<'_, Result<Touched, RunError>> {
+        Box::pin(async move {
+            let counter = self.tank.power_off(self.roster.pod(pod));
+            self.note_loss(pod);
+            self.kubelet.report(&[self.cast.pod(pod).ip], false).await;
+            let touched: Touched = Box::new(move || counter.touched());
+            Ok(touched)
+        })
+    }
+
+    fn power_on(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>> {
+        Box::pin(async move {
+            self.tank.power_on(self.roster.pod(pod));
+            self.tank.sleep(self.kubelet.delays().start).await;
+            self.start(pod, &[Container::App, Container::Sidecar]).await
+        })
+    }
+
+    fn delete(&self, index: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+        Box::pin(async move {
+            let (pod, place) = (self.cast.pod(index), self.roster.pod(index));
+            let deleted = self.tank.now();
+            self.kubelet.set_absent(index, true).await;
+            self.mesh.delete_pod(pod);
+            self.tank.clock().sleep_until(deleted + self.kubelet.delays().termination).await;
+            let containers = [Container::App, Container::Sidecar];
+            let touched: usize = containers.iter().map(|own| self.tank.kill_process(place, *own)).sum();
+            self.tank.sleep(LAST_WORDS).await;
+            self.tank.power_off(place);
+            Ok(touched as u64)
+        })
+    }
+
+    fn start_fresh(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>> {
+        Box::pin(async move {
+            self.mesh.apply_pod(self.cast.pod(pod));
+            self.kubelet.set_absent(pod, false).await;
+            self.tank.sleep(self.kubelet.delays().start).await;
+            self.start(pod, &[Container::App, Container::Sidecar]).await
+        })
+    }
+
+    fn set_condition(
+        &self,
+        pod: usize,
+        fault: usize,
+        condition: Condition,
+        random: RandomStream,
+        touched: Arc<AtomicU64>,
+    ) {
+        self.kubelet.conditions(pod).add(fault, condition, random, touched);
+    }
+
+    fn end_condition(&self, pod: usize, fault: usize) {
+        self.kubelet.conditions(pod).remove(fault);
+    }
+
+    fn cut(&self, fault: usize, link: &Link) {
+        self.links().cut(&self.tank, fault, &ways(&self.cast, &self.roster, link));
+    }
+
+    fn worsen(&self, fault: usize, link: &Link, change: LinkChange) {
+        self.links().change(&self.tank, fault, &ways(&self.cast, &self.roster, link), change);
+    }
+
+    fn mend(&self, fault: usize) {
+        self.links().mend(&self.tank, fault);
+    }
+
+    fn packets_touched(&self, fault: usize) -> u64 {
+        self.links().touched(fault)
+    }
+}
+
+/// The directions that a link stands for, as places in a tank.
+pub(super) fn ways(cast: &Cast, roster: &Roster, link: &Link) -> Vec<(PodId, PodId)> {
+    let place = |seat| match seat {
+        Seat::Pod(index) => roster.pod(index),
+        Seat::Outside(index) => roster.outside(index),
+    };
+    let mut ways: Vec<_> = directions(cast, link).into_iter().map(|(from, to)| (place(from), place(to))).collect();
+    ways.sort_unstable();
+    ways.dedup();
+    ways
 }

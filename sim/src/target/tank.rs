@@ -15,12 +15,14 @@ use wavetank_control::dialect::Dialect;
 use wavetank_platform::Instant;
 
 use super::aftermath::{aftermath, census};
-use super::callers::{Caller, callers, plan};
-use super::faults::{Faults, reserve, ways};
+use super::callers::{Caller, callers};
+use super::faults::{Faults, reserve};
 use super::mesh::{Mesh, convergence};
 use super::names;
 use super::outcome::{RunError, RunOutcome};
 use super::own_links;
+use super::sending::send;
+use super::side::{Seat, Side};
 use super::stage::Stage;
 use super::timeline::{self, Timeline};
 use super::witness::{Driven, ejections, witness};
@@ -29,7 +31,6 @@ use crate::fault::{FaultOutcome, Link, LinkBook};
 use crate::observe::{Observation, ObservationLog, Selector};
 use crate::routes::{self, CALLER};
 use crate::scenario::{App, Compat, Request, Scenario};
-use crate::traffic::drive;
 use crate::world::app::Echo;
 use crate::world::cast::{Cast, DEFAULT_NAMESPACE};
 use crate::world::client::Target;
@@ -146,10 +147,9 @@ pub(super) fn dialect(compat: Compat) -> Dialect {
 }
 
 /// Puts the delay of pushes on the links.
-fn delay_pushes(scenario: &Scenario, stage: &Stage, links: &mut LinkBook) {
+fn delay_pushes(scenario: &Scenario, side: &dyn Side) {
     if let (Some(delay), Ok(control)) = (scenario.push_delay, "control-plane".parse()) {
-        let towards = Link { a: control, b: Selector::ANY, both: false };
-        links.change(&stage.tank, usize::MAX, &ways(&stage.cast, &stage.roster, &towards), delay);
+        side.worsen(usize::MAX, &Link { a: control, b: Selector::ANY, both: false }, delay);
     }
 }
 
@@ -165,13 +165,19 @@ async fn go(
 ) -> Result<RunOutcome, RunError> {
     let scenario = &*scenario;
     let objects = kube::objects(&cast);
-    let mut links = own_links::set(scenario, &cast, &tank, &roster);
-    let (stage, diagnostics) = converge(scenario, problems, &objects, cast, tank, roster).await?;
+    let links = own_links::set(scenario, &cast, &tank, &roster);
+    let (stage, diagnostics) = converge(scenario, problems, &objects, cast, (tank, roster), links).await?;
+    let stage = Arc::new(stage);
+    let side: Arc<dyn Side> = stage.clone();
     let (start, at_start) = (stage.tank.now(), census(&stage));
-    delay_pushes(scenario, &stage, &mut links);
-    let faults = Faults::set_off(scenario, fresh, &stage, links, start);
-    let timeline = Timeline::set_off(scenario, &stage, start);
-    let driven = send(scenario, callers, &stage.tank, &stage.roster, start).await;
+    delay_pushes(scenario, &*side);
+    let faults = Faults::set_off(scenario, fresh, &side, stage.tank.entropy().fork("fault"), start);
+    let timeline = Timeline::set_off(scenario, &side, start);
+    let at = |seat| match seat {
+        Seat::Pod(index) => stage.tank.app_platform(stage.roster.pod(index)),
+        Seat::Outside(index) => stage.tank.app_platform(stage.roster.outside(index)),
+    };
+    let driven = send(scenario, callers, at, side.keeper(), &stage.tank.entropy().fork("traffic"), start).await;
     timeline.end().await;
     stage.tank.sleep(DRAIN).await;
     let (faults, seen) = (faults.outcomes()?, timeline.seen()?);
@@ -191,8 +197,8 @@ async fn converge(
     problems: Vec<Diagnostic>,
     objects: &[kube::KubeFile],
     cast: Arc<Cast>,
-    tank: TankHandle,
-    roster: Roster,
+    (tank, roster): (TankHandle, Roster),
+    links: LinkBook,
 ) -> Result<(Stage, Vec<Diagnostic>), RunError> {
     let mesh = Arc::new(Mesh::start(dialect(scenario.compat), &cast, &tank, &roster).await?);
     let world: Vec<_> = objects.iter().map(|file| SourceFile::new(file.name.as_str(), file.text.as_str())).collect();
@@ -211,37 +217,7 @@ async fn converge(
     kubelet.report(&others, true).await;
     convergence(&mesh, &cast, &tank).await?;
     diagnostics.extend(mesh.findings());
-    Ok((Stage { tank, cast, roster, kubelet, mesh }, diagnostics))
-}
-
-/// Sends all traffic and waits until each request is done.
-async fn send(
-    scenario: &Scenario,
-    callers: Vec<Vec<Caller>>,
-    tank: &TankHandle,
-    roster: &Roster,
-    start: Instant,
-) -> Vec<Driven> {
-    let (results, mut gathered) = tokio::sync::mpsc::channel(callers.len().max(1));
-    for (index, (traffic, callers)) in scenario.traffic.iter().zip(callers).enumerate() {
-        let plan = Arc::new(plan(traffic, scenario.until));
-        let browsers = callers.iter().map(|caller| caller.browser(tank, roster, traffic)).collect();
-        let (results, entropy) = (results.clone(), tank.entropy().fork("traffic"));
-        let who = callers.iter().map(Caller::place).collect();
-        // Someone outside the mesh keeps the schedule: no fault of the scenario reaches them.
-        tank.app_platform(roster.outside(0)).spawn.go(async move {
-            let sent = drive(plan.clone(), browsers, &entropy, start).await;
-            // The receiver waits for every sender.
-            let _ = results.send((index, Driven { plan, callers: who, sent })).await;
-        });
-    }
-    drop(results);
-    let mut driven = Vec::new();
-    while let Some(one) = gathered.recv().await {
-        driven.push(one);
-    }
-    driven.sort_by_key(|(index, _)| *index);
-    driven.into_iter().map(|(_, driven)| driven).collect()
+    Ok((Stage::new(tank, cast, roster, kubelet, mesh, links), diagnostics))
 }
 
 fn outcome(

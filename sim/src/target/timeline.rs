@@ -8,10 +8,10 @@ use std::time::Duration;
 use wavetank_control::diagnostic::Diagnostic;
 use wavetank_control::dialect::Dialect;
 use wavetank_control::model::ConfigStore;
-use wavetank_platform::Instant;
+use wavetank_platform::{Clock, Instant};
 
 use super::outcome::RunError;
-use super::stage::Stage;
+use super::side::Side;
 use super::who::Who;
 use super::witness::{in_order, witness};
 use crate::check::Demand;
@@ -26,7 +26,7 @@ const ABORT_LOOK: Duration = Duration::from_millis(250);
 /// The steps of a running scenario.
 #[derive(Clone)]
 pub(super) struct Timeline {
-    stage: Stage,
+    side: Arc<dyn Side>,
     scenario: Arc<Scenario>,
     start: Instant,
     state: Arc<Mutex<State>>,
@@ -63,10 +63,10 @@ pub(super) fn admit(scenario: &Scenario, dialect: Dialect) -> Result<(), RunErro
 
 impl Timeline {
     /// Sets the steps going, counted from `start`, where the scenario has any.
-    pub(super) fn set_off(scenario: &Scenario, stage: &Stage, start: Instant) -> Self {
+    pub(super) fn set_off(scenario: &Scenario, side: &Arc<dyn Side>, start: Instant) -> Self {
         let scenario = Arc::new(scenario.clone());
-        let timeline = Self { stage: stage.clone(), scenario, start, state: Arc::default() };
-        let keeper = stage.tank.app_platform(stage.roster.outside(0));
+        let timeline = Self { side: side.clone(), scenario, start, state: Arc::default() };
+        let keeper = side.keeper();
         if timeline.is_watched() {
             let own = timeline.clone();
             keeper.spawn.go(async move { own.watch().await });
@@ -86,7 +86,7 @@ impl Timeline {
     pub(super) async fn end(&self) {
         let lasts: Duration = self.scenario.steps.iter().map(|step| step.duration).sum();
         let lasts = self.scenario.until.map_or(lasts, |until| lasts.min(until));
-        self.stage.tank.clock().sleep_until(self.start + lasts).await;
+        self.clock().sleep_until(self.start + lasts).await;
     }
 
     /// What happened.
@@ -112,7 +112,7 @@ impl Timeline {
     async fn walk(&self) {
         let mut at = self.start;
         for (number, step) in self.scenario.steps.iter().enumerate() {
-            self.stage.tank.clock().sleep_until(at).await;
+            self.clock().sleep_until(at).await;
             let over = self.scenario.until.is_some_and(|until| at >= self.start + until);
             at = at + step.duration;
             if over || self.state().aborted {
@@ -128,7 +128,7 @@ impl Timeline {
     }
 
     fn put_in_force(&self, files: &[wavetank_control::config::SourceFile]) {
-        let applied = self.stage.mesh.replace_manifests(files);
+        let applied = self.side.replace_manifests(files);
         if applied.has_errors() {
             self.state().refused.get_or_insert(RunError::Manifests(applied.diagnostics));
         }
@@ -138,15 +138,15 @@ impl Timeline {
     async fn watch(&self) {
         while !self.state().told {
             self.look();
-            self.stage.tank.sleep(LOOK).await;
+            self.clock().sleep(LOOK).await;
         }
     }
 
     /// Notes every proxy that took the newest configuration or fell behind since the last look.
     fn look(&self) {
-        let Stage { cast, mesh, tank, .. } = &self.stage;
-        let (who, at) = (Who::new(cast), tank.now());
-        let now = mesh.in_sync(cast);
+        let cast = self.side.cast();
+        let (who, at) = (Who::new(cast), self.clock().now());
+        let now = self.side.in_sync();
         let mut state = self.state();
         for (pod, in_sync) in &now {
             if state.in_sync.insert(*pod, *in_sync) != Some(*in_sync) {
@@ -168,8 +168,8 @@ impl Timeline {
         let Some(abort) = &self.scenario.abort else { return };
         let lasts: Duration = self.scenario.steps.iter().map(|step| step.duration).sum();
         let end = self.start + lasts;
-        while self.stage.tank.now() < end {
-            self.stage.tank.sleep(ABORT_LOOK).await;
+        while self.clock().now() < end {
+            self.clock().sleep(ABORT_LOOK).await;
             if !self.is_too_much(abort) {
                 continue;
             }
@@ -185,11 +185,11 @@ impl Timeline {
 
     /// Whether what an abort watches for has happened in the time that it looks back.
     fn is_too_much(&self, abort: &Abort) -> bool {
-        let since = self.stage.tank.now().since_start().saturating_sub(abort.window);
+        let since = self.clock().now().since_start().saturating_sub(abort.window);
         let since = Instant::from_start(since).max(self.start);
-        let records = in_order(self.stage.mesh.records_since(since));
+        let records = in_order(self.side.records_since(since));
         let (mut count, mut total) = (0, 0);
-        for entry in witness(&self.stage.cast, &records, &[]) {
+        for entry in witness(self.side.cast(), &records, &[]) {
             if let Observation::Hop(hop) = entry
                 && hop.at >= since
                 && abort.edge.selects(&hop)
@@ -202,8 +202,12 @@ impl Timeline {
     }
 
     fn note(&self, mark: Mark) {
-        let at = self.stage.tank.now();
+        let at = self.clock().now();
         self.state().seen.push(Observation::Mark(at, mark));
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &*self.side.keeper().clock
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

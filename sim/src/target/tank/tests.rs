@@ -59,7 +59,15 @@ fn ten_mebibytes(network: &str) -> u64 {
     let roster = Roster::admit(&cast, &mut tank);
     tank.run(|tank| async move {
         let objects = kube::objects(&cast);
-        let (stage, _) = converge(&scenario, Vec::new(), &objects, cast.clone(), tank, roster.clone()).await.unwrap();
+        let stage = converge(
+            &scenario,
+            Vec::new(),
+            &objects,
+            cast.clone(),
+            (tank, roster.clone()),
+            LinkBook::new(own_links::link(&scenario.network)),
+        );
+        let (stage, _) = stage.await.unwrap();
         let tank = &stage.tank;
         let pod = |app: &str| roster.pod(cast.pods.iter().position(|pod| pod.app() == app).unwrap());
         let service = cast.services.iter().find(|service| service.name == "httpbin").unwrap();

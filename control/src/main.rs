@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use watch::Folder;
 use wavetank_control::ads::{NoObserver, Observer};
 use wavetank_control::ca::{CaConfig, Identity, KeyType, RootPem};
+use wavetank_control::config::SourceFile;
 use wavetank_control::diagnostic::Severity;
 use wavetank_control::journal::Journal;
 use wavetank_control::status_page::StatusPage;
@@ -124,14 +125,14 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let (status, _page) = page.serve(&platform, SocketAddr::new(arguments.listen, arguments.status_port)).await?;
     let mut beside = Beside::new(arguments);
     beside.look(&control);
-    put_in_force(&control, &page, &first);
+    put_in_force(&page, &first);
     tracing::info!(xds = %control.secure_addr(), plaintext = %control.plaintext_addr(), %status, "serving");
     let watching = async {
         loop {
             platform.clock.sleep(LOOK).await;
             beside.look(&control);
             match folder.look() {
-                Ok(Some(sources)) => put_in_force(&control, &page, &sources),
+                Ok(Some(sources)) => put_in_force(&page, &sources),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "the manifests cannot be read; what is in force stays"),
             }
@@ -147,8 +148,8 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn put_in_force(control: &Control, page: &StatusPage, sources: &[wavetank_control::config::SourceFile]) {
-    let applied = control.replace(sources);
+fn put_in_force(page: &StatusPage, sources: &[SourceFile]) {
+    let applied = page.replace(sources);
     tracing::info!(manifests = sources.len(), objects_changed = applied.changed.len(), "manifests read");
     for found in &applied.diagnostics {
         match found.severity {
@@ -156,7 +157,6 @@ fn put_in_force(control: &Control, page: &StatusPage, sources: &[wavetank_contro
             _ => tracing::info!("{} {}: {}", found.code, found.span, found.message),
         }
     }
-    page.set_found(applied.diagnostics);
 }
 
 fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {

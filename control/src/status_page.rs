@@ -1,12 +1,13 @@
 //! The control plane's standing over HTTP: `GET /ready` and `GET /status`.
 //!
-//! `/ready` answers 200 when a mesh is in force, else 503. `/status` is JSON: the generation of the mesh in force,
-//! every proxy with what it took and refused, and what is found about the manifests. Neither changes anything.
+//! `/ready` answers 200 when a mesh is in force, else 503. `/status` is JSON: the generation of the mesh in force, the
+//! digest of the manifests last read and the generation that has all of them, every proxy with what it took and
+//! refused, and what is found about the manifests. Neither changes anything.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,10 @@ use wavetank_platform::spawn::OwnedTask;
 use wavetank_platform::{ListenOptions, Listener, Platform, Stream};
 
 use crate::ads::ProxyStatus;
+use crate::config::SourceFile;
 use crate::diagnostic::Diagnostic;
+use crate::journal::digest;
+use crate::model::Applied;
 use crate::server::Control;
 
 /// Connections at a time; a further one is closed.
@@ -36,18 +40,37 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct StatusPage {
     control: Arc<Control>,
-    refused: Mutex<Vec<Diagnostic>>,
+    read: Mutex<Read>,
+}
+
+/// What was last read.
+#[derive(Debug, Default)]
+struct Read {
+    /// [`digest`] of the manifests.
+    digest: String,
+    /// The generation with all of them in it.
+    generation: u64,
+    found: Vec<Diagnostic>,
 }
 
 impl StatusPage {
     /// The page of `control`.
     pub fn new(control: Arc<Control>) -> Arc<Self> {
-        Arc::new(Self { control, refused: Mutex::default() })
+        Arc::new(Self { control, read: Mutex::default() })
     }
 
-    /// What was found when the manifests were last read, in place of what was found before.
-    pub fn set_found(&self, found: Vec<Diagnostic>) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = found;
+    /// Puts manifests in force as all there are, and remembers what was found about them.
+    pub fn replace(&self, manifests: &[SourceFile]) -> Applied {
+        let before = self.control.generation();
+        let applied = self.control.replace(manifests);
+        let generation = if applied.changed.is_empty() { before } else { before + 1 };
+        let digest = digest(manifests.iter().map(|file| (&*file.name, &*file.text)));
+        *self.read() = Read { digest, generation, found: applied.diagnostics.clone() };
+        applied
+    }
+
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Serves the page on `addr` until the returned task is dropped.
@@ -72,11 +95,12 @@ impl StatusPage {
     }
 
     fn status(&self) -> Value {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = self.read();
         json!({
             "generation": self.control.generation(),
+            "manifests": { "digest": read.digest, "generation": read.generation },
             "proxies": self.control.status().iter().map(proxy).collect::<Vec<_>>(),
-            "found": refused.iter().chain(&self.control.findings()).map(finding).collect::<Vec<_>>(),
+            "found": read.found.iter().chain(&self.control.findings()).map(finding).collect::<Vec<_>>(),
         })
     }
 }

@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavetank_platform::Instant;
 
-use crate::record::as_nanos;
+use crate::record::nanos;
 
 /// An endpoint was found failing, or was let back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ejection {
     /// Node id of the proxy.
     pub node: Arc<str>,
     /// When.
-    #[serde(serialize_with = "as_nanos")]
+    #[serde(with = "nanos")]
     pub at: Instant,
     /// The cluster.
     pub cluster: Arc<str>,
@@ -33,7 +33,7 @@ pub struct Ejection {
 }
 
 /// What happened to an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum EjectionAction {
     /// It was found failing.
@@ -50,7 +50,7 @@ pub enum EjectionAction {
 }
 
 /// What found an endpoint failing; Envoy's `OutlierEjectionType`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EjectionKind {
     /// Answers with 5xx in a row.
@@ -85,7 +85,7 @@ impl fmt::Display for EjectionKind {
 }
 
 /// Success rates in percent, rounded down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rates {
     /// The endpoint's.
     pub host: u32,

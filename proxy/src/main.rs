@@ -1,6 +1,7 @@
 //! `wavetank-proxy`: one proxy as a process of its own. Reads its bootstrap, serves until SIGTERM or SIGINT,
 //! then drains. Records go to standard output as lines of JSON, its own log to standard error.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::Bootstrap;
 use wavetank_proxy::json_lines::JsonLines;
+use wavetank_proxy::record::Recorder;
 
 /// Sidecar and gateway proxy, configured by xDS v3 alone.
 #[derive(Debug, Parser)]
@@ -25,6 +27,10 @@ struct Arguments {
     /// Host and port of the xDS server, instead of the file's.
     #[arg(long, value_name = "HOST:PORT")]
     xds: Option<String>,
+    /// Write a line of JSON for each request and connection, to this file instead of standard output; the first line
+    /// says when its clock begins.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
     /// What to log, e.g. `info` or `wavetank_proxy=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
@@ -56,7 +62,15 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let grace = bootstrap.drain;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let platform = wavetank_platform::linux::platform()?;
-    let recorder = Arc::new(JsonLines::new(std::io::stdout()));
+    let recorder: Arc<dyn Recorder> = match &arguments.records {
+        None => Arc::new(JsonLines::new(std::io::stdout())),
+        Some(path) => {
+            let mut file = std::fs::File::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let zero = platform.clock.unix().since_epoch().saturating_sub(platform.clock.now().since_start());
+            writeln!(file, "{}", serde_json::json!({ "origin": { "unixNanos": zero.as_nanos() as u64 } }))?;
+            Arc::new(JsonLines::new(file))
+        }
+    };
     let proxy = Proxy::start(platform, bootstrap, recorder)?;
     tokio::select! {
         biased;

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavetank_platform::Instant;
 
 use crate::ejection::Ejection;
@@ -26,7 +26,7 @@ pub trait Recorder: Send + Sync {
 }
 
 /// Where a rule was written; from xDS metadata `filter_metadata["wavetank"]` (`file`, `line`, `column`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Provenance {
     /// Path as the user gave it.
     pub file: Arc<str>,
@@ -43,7 +43,7 @@ impl fmt::Display for Provenance {
 }
 
 /// Which side of a workload a connection was captured on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// The workload's own call, captured on its way out.
@@ -55,7 +55,7 @@ pub enum Direction {
 }
 
 /// What the bytes of a record were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Protocol {
     /// HTTP/1.0 or HTTP/1.1.
     #[serde(rename = "HTTP/1.1")]
@@ -69,7 +69,7 @@ pub enum Protocol {
 }
 
 /// How a connection was secured, read from its TLS session.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "lowercase")]
 pub enum TlsState {
     /// No TLS.
@@ -84,7 +84,7 @@ pub enum TlsState {
 }
 
 /// One connection a record is about: the caller's, or one to an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leg {
     /// Our end.
     pub local: SocketAddr,
@@ -95,7 +95,7 @@ pub struct Leg {
 }
 
 /// Envoy's response flags; the short form is what access logs print.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Flag {
     /// No healthy upstream host.
     UH,
@@ -144,7 +144,7 @@ impl fmt::Display for Flag {
 }
 
 /// One try at an endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counted from 1.
     pub number: u32,
@@ -153,7 +153,7 @@ pub struct Attempt {
     /// Endpoint picked; `None` when there was none to pick, or a breaker refused first.
     pub endpoint: Option<SocketAddr>,
     /// When the attempt began.
-    #[serde(serialize_with = "as_nanos")]
+    #[serde(with = "nanos")]
     pub start: Instant,
     /// From its start to its response head or its failure.
     pub duration: Duration,
@@ -168,7 +168,7 @@ pub struct Attempt {
 }
 
 /// The rules a request met, in the order it met them. A `None` was not reached or not matched.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
     /// Listener name.
     pub listener: Option<Arc<str>>,
@@ -197,14 +197,14 @@ pub struct Decision {
 }
 
 /// One HTTP request or one TCP connection through a proxy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Node id of the proxy.
     pub node: Arc<str>,
     /// Side of the workload.
     pub direction: Direction,
     /// When the first byte of the request (or the connection) came.
-    #[serde(serialize_with = "as_nanos")]
+    #[serde(with = "nanos")]
     pub start: Instant,
     /// Until the last byte was done with.
     pub duration: Duration,
@@ -262,6 +262,17 @@ impl Record {
 }
 
 /// A moment as whole nanoseconds since the host's start.
-pub(crate) fn as_nanos<S: serde::Serializer>(moment: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(moment.since_start().as_nanos()).unwrap_or(u64::MAX))
+pub(crate) mod nanos {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+    use wavetank_platform::Instant;
+
+    pub(crate) fn serialize<S: Serializer>(moment: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(moment.since_start().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        Ok(Instant::from_start(Duration::from_nanos(u64::deserialize(deserializer)?)))
+    }
 }

@@ -31,6 +31,14 @@ pub enum Verb {
     Run(RunArgs),
     /// Run scenarios under many seeds [default: --seeds 1..100]
     Sweep(RunArgs),
+    /// Run scenarios on this machine with real processes, and judge them by the same checks; takes root
+    Live(LiveArgs),
+    /// Be a program of the world, as a process of a live run
+    #[command(hide = true)]
+    App {
+        /// What it is, as JSON
+        file: PathBuf,
+    },
     /// Tell what is wrong with scenarios and manifests, without running anything
     Check(CheckArgs),
     /// List scenarios and their checks
@@ -76,6 +84,66 @@ pub struct Chosen {
     /// Only scenarios with this tag, or one of these; `!tag` for those without
     #[arg(long = "tag", value_name = "TAG")]
     pub tags: Vec<String>,
+}
+
+/// Arguments of `live`.
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Which scenarios.
+    #[command(flatten)]
+    pub chosen: Chosen,
+    /// Seed of arrivals and shares: a number, or `random` [default: the scenario's own, else 1]
+    #[arg(long, value_name = "N|random", value_parser = parse_seed)]
+    pub seed: Option<Seed>,
+    /// What runs as every sidecar and gateway
+    #[arg(long, value_enum, default_value_t)]
+    pub proxy: LiveProxy,
+    /// The program of --proxy envoy [default: `envoy` on the path]
+    #[arg(long, value_name = "FILE", env = "WAVETANK_ENVOY")]
+    pub envoy: Option<PathBuf>,
+    /// Keep what every process wrote, in FOLDER, which is emptied first
+    #[arg(long, value_name = "FOLDER")]
+    pub keep: Option<PathBuf>,
+    /// End every run at this time: no request begins later, and what has not ended is not judged
+    #[arg(long, value_name = "TIME", value_parser = wavetank_control::config::duration::parse)]
+    pub until: Option<std::time::Duration>,
+    /// Stop at the first scenario that does not pass
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Probability that a proper run fails any check of a scenario [default: the scenario's own, else 1e-6]
+    #[arg(long, value_name = "ALPHA", value_parser = crate::scenario::parse::probability)]
+    pub false_failure: Option<f64>,
+    /// How results are written.
+    #[command(flatten)]
+    pub outputs: Outputs,
+}
+
+/// What runs as every sidecar and gateway of a live run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum LiveProxy {
+    /// The same proxy as in the tank
+    #[default]
+    Wavetank,
+    /// A real Envoy
+    Envoy,
+}
+
+impl LiveArgs {
+    /// What it has in common with `run`.
+    pub fn into_run(self) -> RunArgs {
+        RunArgs {
+            chosen: self.chosen,
+            seed: self.seed,
+            seeds: None,
+            until: self.until,
+            jobs: Some(1),
+            fail_fast: self.fail_fast,
+            engine: Engine::default(),
+            verify: false,
+            false_failure: self.false_failure,
+            outputs: self.outputs,
+        }
+    }
 }
 
 /// Arguments of `list`.

@@ -11,13 +11,13 @@ use wavetank_control::config::duration;
 
 use super::run::Runner;
 use super::shell::quoted;
-use super::{FAILED, INTERNAL, INVALID, NOTHING, PASSED, USAGE, outcome};
+use super::{FAILED, INTERNAL, INTERRUPTED, INVALID, NOTHING, PASSED, USAGE, outcome};
 use crate::explain::words::Words;
 use crate::explain::{proxy, request};
 use crate::observe::{Call, ObservationLog, Selector};
 use crate::scenario::load::shown;
 use crate::scenario::{Invalid, Request, Scenario, Traffic, load};
-use crate::target::{RunError, RunOutcome};
+use crate::target::{RunError, RunOutcome, TargetKind};
 use crate::traffic::Load;
 
 /// Failed requests that `--failed` explains at most.
@@ -207,8 +207,9 @@ fn tell_broken(scenario: &Scenario, seed: u64, error: &RunError, err: &mut dyn W
     let exit = match error {
         RunError::Manifests(_) | RunError::Scenario(_) => INVALID,
         RunError::NotConverged(_) => FAILED,
-        RunError::Internal(_) => INTERNAL,
+        RunError::Interrupted => INTERRUPTED,
+        RunError::Beyond(_) | RunError::Internal(_) => INTERNAL,
     };
-    outcome::tell(&outcome::broken(scenario, seed, error), exit, err)?;
+    outcome::tell(&outcome::broken(scenario, seed, error, TargetKind::Tank), exit, err)?;
     Ok(exit)
 }

@@ -27,6 +27,7 @@ pub mod init;
 pub mod interrupt;
 pub mod lint;
 pub mod list;
+mod live;
 mod outcome;
 mod output;
 mod pages;
@@ -110,6 +111,8 @@ pub fn main(
             let runner = |scenario: &Scenario, seed| target(args.engine, scenario, seed);
             run::sweep_all(&args, platform, &runner, &Surroundings::of_process(), &mut out, &mut err)
         }
+        Verb::Live(args) => live::live(args, platform, &Surroundings::of_process(), &mut out, &mut err),
+        Verb::App { file } => live::app(&file, &mut err),
         Verb::Init(args) => init::init(&args, &mut out, &mut err),
         Verb::Schema => schema::schema(&mut out),
         Verb::Explain(args) => {

@@ -2,22 +2,21 @@
 
 use std::io::{self, Write};
 
+use wavetank_platform::Instant;
 use wavetank_reports::terminal::{self, Detail, Paint};
-use wavetank_reports::{CheckResult, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
+use wavetank_reports::{CheckResult, CheckVerdict, Diagnostic, Place, RunReport, ScenarioResult, ScenarioVerdict};
 
 use super::find::Filter;
 use super::shell::quoted;
 use crate::check::{self, Circumstances, Sources};
+use crate::explain::Book;
 use crate::fault::FaultOutcome;
 use crate::invariant;
-use crate::observe::Party;
 use crate::observe::flow::flow;
+use crate::observe::{ObservationLog, Party};
 use crate::routes;
 use crate::scenario::{Invalid, Scenario, message};
-use crate::target::{RunError, RunOutcome};
-
-/// Where scenarios run.
-const TARGET: &str = "tank";
+use crate::target::{RunError, RunOutcome, TargetKind};
 
 /// What a check is told by, for `-k`.
 pub(super) fn words(scenario: &Scenario, check: &check::Check) -> String {
@@ -63,13 +62,19 @@ pub(super) fn judged(
     };
     let judgements = check::judge(&scenario.checks, &outcome.log, &around, alpha, &sources);
     let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
-    for ((told_by, scope), judgement) in told_by(scenario).zip(judgements.into_iter().chain(rows)) {
+    let withheld = |check: &check::Check| not_given(outcome.target, check);
+    let withheld: Vec<_> = scenario.checks.iter().map(withheld).chain(rows.iter().map(|_| None)).collect();
+    let all = judgements.into_iter().chain(rows).zip(withheld).map(|(judgement, why)| match why {
+        Some(why) => check::Judgement { diagnostic: None, example: None, result: not_judged(judgement.result, why) },
+        None => judgement,
+    });
+    for ((told_by, scope), judgement) in told_by(scenario).zip(all) {
         if !filter.keeps(&told_by) {
             continue;
         }
         diagnostics.extend(judgement.diagnostic.map(|found| {
-            let again = format!("{} -k {}", again(&scenario.file, seed), quoted(&scope));
-            let see = judgement.example.map(|request| {
+            let again = format!("{} -k {}", again(&scenario.file, seed, outcome.target), quoted(&scope));
+            let see = judgement.example.filter(|_| outcome.target == TargetKind::Tank).map(|request| {
                 let file = quoted(&scenario.file);
                 format!("wavetank explain {file} r{request} --seed {seed}   wavetank help {}", found.code)
             });
@@ -78,9 +83,10 @@ pub(super) fn judged(
         checks.push(judgement.result);
     }
     let missed = check::missed_faults(&outcome.faults, &sources).into_iter();
-    diagnostics.extend(missed.map(|found| Diagnostic { again: Some(again(&scenario.file, seed)), ..found }));
+    diagnostics
+        .extend(missed.map(|found| Diagnostic { again: Some(again(&scenario.file, seed, outcome.target)), ..found }));
     let broken = invariant::broken(&outcome.log, &outcome.book);
-    diagnostics.extend(broken.iter().map(|own| of_invariant(own, scenario, seed)));
+    diagnostics.extend(broken.iter().map(|own| of_invariant(own, scenario, seed, outcome.target)));
     for check in &mut checks {
         check.decided_by.iter_mut().for_each(|place| show(place, scenario));
     }
@@ -97,25 +103,58 @@ pub(super) fn judged(
         checks,
         diagnostics,
         flow: flow(&outcome.log, &scenario.split_edges()),
+        target: outcome.target.to_string(),
         ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed)
     }
 }
 
-fn of_invariant(broken: &invariant::Broken, scenario: &Scenario, seed: u64) -> Diagnostic {
+/// Why a check cannot be judged where a scenario ran; `None`: it can.
+fn not_given(target: TargetKind, check: &check::Check) -> Option<&'static str> {
+    let is_live = target != TargetKind::Tank;
+    let asks_for_latency = matches!(check.demand, check::Demand::Latency(..));
+    (is_live && asks_for_latency).then_some("latencies here are this machine's, not those of the scenario's network")
+}
+
+fn not_judged(result: CheckResult, why: &str) -> CheckResult {
+    let message = why.to_owned();
+    CheckResult { verdict: CheckVerdict::NotJudged, message, observed: String::new(), power: None, ..result }
+}
+
+/// A scenario that a target cannot run: none of its checks is judged.
+pub(super) fn beyond(scenario: &Scenario, seed: u64, filter: &Filter, target: TargetKind, why: &str) -> ScenarioResult {
+    let around = Circumstances { faults: &[], abort: None, findings: &[], parties: &[] };
+    let log = ObservationLog::new(Instant::START, Vec::new());
+    let judgements = check::judge(&scenario.checks, &log, &around, scenario.false_failure, &scenario.sources);
+    let rows = routes::judge(&scenario.routes, &log, &Book::default(), &scenario.sources);
+    let all = told_by(scenario).zip(judgements.into_iter().chain(rows)).filter(|((words, _), _)| filter.keeps(words));
+    ScenarioResult {
+        verdict: ScenarioVerdict::Inconclusive,
+        target: target.to_string(),
+        checks: all.map(|(_, judgement)| not_judged(judgement.result, why)).collect(),
+        ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed)
+    }
+}
+
+fn of_invariant(broken: &invariant::Broken, scenario: &Scenario, seed: u64, target: TargetKind) -> Diagnostic {
     let place = Place::new(scenario.file.clone(), 1, 1);
     let times = if broken.times == 1 { String::new() } else { format!(" ({} times)", broken.times) };
     let found = Diagnostic::error("MS1100", place, format!("broken: {}{times}: {}", broken.name, broken.how));
     let found = found.with_help("this is not about your manifests: it is a fault of wavetank; please report it");
-    Diagnostic { again: Some(again(&scenario.file, seed)), ..found }
+    Diagnostic { again: Some(again(&scenario.file, seed, target)), ..found }
 }
 
 /// The command that runs a scenario again.
-fn again(file: &str, seed: u64) -> String {
-    format!("wavetank run {} --seed {seed}", quoted(file))
+fn again(file: &str, seed: u64, target: TargetKind) -> String {
+    let verb = match target {
+        TargetKind::Tank => "run",
+        TargetKind::Linux => "live",
+        TargetKind::Envoy => "live --proxy envoy",
+    };
+    format!("wavetank {verb} {} --seed {seed}", quoted(file))
 }
 
 /// A scenario that did not come to its end.
-pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> ScenarioResult {
+pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError, target: TargetKind) -> ScenarioResult {
     let place = Place::new(scenario.file.clone(), 1, 1);
     let (verdict, mut diagnostics): (_, Vec<Diagnostic>) = match error {
         RunError::Manifests(found) => {
@@ -125,13 +164,16 @@ pub(super) fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Scenar
         RunError::NotConverged(_) => {
             (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0501", place, error.to_string())])
         }
-        RunError::Internal(_) => (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())]),
+        RunError::Beyond(_) | RunError::Interrupted | RunError::Internal(_) => {
+            (ScenarioVerdict::Fail, vec![Diagnostic::error("MS0502", place, error.to_string())])
+        }
     };
     if !matches!(error, RunError::Manifests(_)) {
-        diagnostics.iter_mut().for_each(|found| found.again = Some(again(&scenario.file, seed)));
+        diagnostics.iter_mut().for_each(|found| found.again = Some(again(&scenario.file, seed, target)));
     }
     diagnostics.iter_mut().for_each(|found| show_all(found, scenario));
-    ScenarioResult { verdict, diagnostics, ..empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed) }
+    let empty = empty(&scenario.file, &scenario.name, &scenario.compat.to_string(), seed);
+    ScenarioResult { verdict, diagnostics, target: target.to_string(), ..empty }
 }
 
 /// Names of files in a run are seen from the scenario's folder; people get them as paths.
@@ -161,7 +203,7 @@ fn empty(file: &str, name: &str, compat: &str, seed: u64) -> ScenarioResult {
         file: file.to_owned(),
         name: name.to_owned(),
         compat: compat.to_owned(),
-        target: TARGET.to_owned(),
+        target: TargetKind::Tank.to_string(),
         seed,
         verdict: ScenarioVerdict::Invalid,
         decisions_hash: None,

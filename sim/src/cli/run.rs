@@ -21,7 +21,7 @@ use super::{NOTHING, PASSED, USAGE, output, pool, worse};
 use crate::scenario::load::shown;
 use crate::scenario::{Scenario, load};
 use crate::sweep::text::total;
-use crate::target::{RunError, RunOutcome};
+use crate::target::{RunError, RunOutcome, TargetKind};
 
 /// Runs one scenario with a seed.
 pub type Runner<'a> = dyn Fn(&Scenario, u64) -> Result<RunOutcome, RunError> + Sync + 'a;
@@ -49,7 +49,22 @@ pub fn run(
         let own = || load(file).is_ok_and(|scenario| scenario.seeds.is_some());
         args.seeds.is_some() || (args.seed.is_none() && own())
     };
-    run_each(args, platform, runner, &is_swept, around, (out, err))
+    run_each(args, platform, (runner, TargetKind::Tank), &is_swept, around, (out, err))
+}
+
+/// As [`run`], on this machine: one scenario at a time, each once.
+///
+/// # Errors
+/// When `out` or `err` cannot be written.
+pub fn live(
+    args: &RunArgs,
+    platform: &Platform,
+    (runner, target): (&Runner<'_>, TargetKind),
+    around: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> io::Result<u8> {
+    run_each(args, platform, (runner, target), &|_| false, around, (out, err))
 }
 
 /// As [`run`], with every scenario swept.
@@ -64,13 +79,13 @@ pub fn sweep_all(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> io::Result<u8> {
-    run_each(args, platform, runner, &|_| true, around, (out, err))
+    run_each(args, platform, (runner, TargetKind::Tank), &|_| true, around, (out, err))
 }
 
 fn run_each(
     args: &RunArgs,
     platform: &Platform,
-    runner: &Runner<'_>,
+    (runner, target): (&Runner<'_>, TargetKind),
     is_swept: &dyn Fn(&PathBuf) -> bool,
     around: &Surroundings,
     (out, err): (&mut dyn Write, &mut dyn Write),
@@ -94,6 +109,7 @@ fn run_each(
         args,
         platform,
         runner,
+        target,
         filter: Filter::new(args.chosen.filter.as_deref()),
         tags: Tags::new(&args.chosen.tags),
         seed: match args.seed {

@@ -12,9 +12,9 @@ use super::args::RunArgs;
 use super::find::{Filter, Tags};
 use super::run::Runner;
 use super::surroundings::Surroundings;
-use super::{DIFFERED, FAILED, INTERNAL, INVALID, PASSED, evidence, outcome, worse};
+use super::{DIFFERED, FAILED, INTERNAL, INTERRUPTED, INVALID, PASSED, evidence, outcome, worse};
 use crate::scenario::{Scenario, load};
-use crate::target::{RunError, RunOutcome};
+use crate::target::{RunError, RunOutcome, TargetKind};
 
 /// Seed where neither the command nor the scenario gives one.
 const SEED: u64 = 1;
@@ -24,6 +24,8 @@ pub(super) struct Session<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) platform: &'a Platform,
     pub(super) runner: &'a Runner<'a>,
+    /// Where `runner` runs.
+    pub(super) target: TargetKind,
     pub(super) filter: Filter,
     pub(super) tags: Tags,
     /// The command's seed.
@@ -99,7 +101,10 @@ impl Session<'_> {
         let elapsed = self.platform.clock.now() - begin;
         let ran = match ran {
             Ok(ran) => ran,
-            Err(error) => return broken(scenario, seed, &error),
+            Err(RunError::Beyond(why)) => {
+                return Done::new(outcome::beyond(scenario, seed, &self.filter, self.target, why), FAILED);
+            }
+            Err(error) => return broken(scenario, seed, &error, self.target),
         };
         look(&ran);
         let mut result = outcome::judged(scenario, seed, alpha, &self.filter, &ran);
@@ -164,13 +169,14 @@ impl Session<'_> {
 }
 
 /// A scenario that did not come to its end.
-fn broken(scenario: &Scenario, seed: u64, error: &RunError) -> Done {
+fn broken(scenario: &Scenario, seed: u64, error: &RunError, target: TargetKind) -> Done {
     let exit = match error {
         RunError::Manifests(_) | RunError::Scenario(_) => INVALID,
         RunError::NotConverged(_) => FAILED,
-        RunError::Internal(_) => INTERNAL,
+        RunError::Interrupted => INTERRUPTED,
+        RunError::Beyond(_) | RunError::Internal(_) => INTERNAL,
     };
-    let mut done = Done::new(outcome::broken(scenario, seed, error), exit);
+    let mut done = Done::new(outcome::broken(scenario, seed, error, target), exit);
     if let RunError::Internal(why) = error {
         done.remark(format_args!("wavetank: a fault of its own in {} with seed {seed}: {why}", scenario.file));
         done.remark(format_args!("wavetank: please report it with the scenario, its manifests and the seed"));

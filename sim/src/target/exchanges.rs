@@ -1,9 +1,13 @@
 //! What the control plane sends and what proxies answer, as the log tells it.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{fs, io};
 
+use serde::Deserialize;
 use wavetank_control::ads::Observer;
-use wavetank_platform::Instant;
+use wavetank_platform::{Instant, UnixTime};
 
 use super::who::Who;
 use crate::observe::{Ack, Observation, Party, Push};
@@ -20,6 +24,26 @@ struct Exchange {
     what: What,
 }
 
+/// A line of a control plane's journal.
+#[derive(Deserialize)]
+struct Event {
+    at: u64,
+    node: String,
+    #[serde(rename = "type")]
+    type_url: String,
+    version: String,
+    what: Kind,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Pushed,
+    Acked,
+    Nacked,
+}
+
 enum What {
     Pushed,
     Acked,
@@ -31,6 +55,28 @@ impl Exchanges {
     pub(super) fn take(&self, who: &Who<'_>) -> Vec<Observation> {
         let exchanges = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         exchanges.into_iter().map(|exchange| exchange.observed(who)).collect()
+    }
+
+    /// Adds what a control plane wrote to `path`, at times of a clock that began at `epoch`. A file that is not there
+    /// says nothing.
+    ///
+    /// Errs when it cannot be read, or has a line that is no event.
+    pub(super) fn read(&self, path: &Path, epoch: UnixTime) -> io::Result<()> {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            text => text?,
+        };
+        for line in text.lines() {
+            let event: Event = serde_json::from_str(line)?;
+            let at = Duration::from_nanos(event.at).saturating_sub(epoch.since_epoch());
+            let what = match event.what {
+                Kind::Pushed => What::Pushed,
+                Kind::Acked => What::Acked,
+                Kind::Nacked => What::Nacked(event.error.unwrap_or_default()),
+            };
+            self.note(&event.node, &event.type_url, &event.version, Instant::from_start(at), what);
+        }
+        Ok(())
     }
 
     fn note(&self, node: &str, type_url: &str, version: &str, at: Instant, what: What) {

@@ -220,7 +220,8 @@ impl Mesh {
         let control = self.control();
         let token = control.issue_token(&pod.namespace, &pod.service_account);
         let token = token.ok_or_else(|| RunError::Internal("more accounts than the authority knows".to_owned()))?;
-        let bootstrap = bootstrap(pod, token, control.root_certificate_pem());
+        // Keys and signatures of fixed length, all from the seed.
+        let bootstrap = bootstrap(pod, token, control.root_certificate_pem(), KeyType::Ed25519);
         let proxy = Proxy::start(platform.clone(), bootstrap, self.records.clone());
         let proxy = proxy.map_err(|error| RunError::Internal(format!("{}: {error}", pod.name)))?;
         self.scribe.follow(node_id(pod), proxy.store().clone(), &platform);
@@ -296,7 +297,7 @@ pub(super) fn node_id(pod: &Pod) -> String {
 }
 
 /// What a proxy is told at its start.
-fn bootstrap(pod: &Pod, token: String, roots_pem: &str) -> Bootstrap {
+pub(super) fn bootstrap(pod: &Pod, token: String, roots_pem: &str, key_type: KeyType) -> Bootstrap {
     let Pod { namespace, service_account, name, ip, .. } = pod;
     let host = format!("{CONTROL_PLANE}.{SYSTEM_NAMESPACE}.svc");
     let metadata = [
@@ -328,8 +329,7 @@ fn bootstrap(pod: &Pod, token: String, roots_pem: &str) -> Bootstrap {
         roots_pem: roots_pem.to_owned(),
         identity: format!("spiffe://cluster.local/ns/{namespace}/sa/{service_account}"),
         token: Token(token),
-        // Keys and signatures of fixed length, all from the seed.
-        key_type: KeyType::Ed25519,
+        key_type,
         lifetime: CERTIFICATE_LIFETIME,
         refresh_at: 0.8,
     };

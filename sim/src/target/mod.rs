@@ -10,6 +10,7 @@
 //! - `names`: whether everyone who is named is there
 //! - `exchanges`: what went between the control plane and the proxies
 //! - `faults`, `timeline`: what breaks and what changes while it runs
+//! - [`live`]: the same on this machine, with processes
 //! - `aftermath`, `standing`: what is left when it is over, and which proxies are behind
 //! - [`dry`]: what can be told without running
 //! - [`witness`]: from records and callers' results to the log
@@ -19,6 +20,7 @@ mod callers;
 pub mod dry;
 mod exchanges;
 mod faults;
+pub mod live;
 mod mesh;
 mod names;
 mod objects;
@@ -33,4 +35,5 @@ mod timeline;
 pub mod who;
 pub mod witness;
 
-pub use outcome::{RunError, RunOutcome};
+pub use live::LiveOptions;
+pub use outcome::{RunError, RunOutcome, TargetKind};

@@ -19,7 +19,7 @@ use super::callers::{Caller, callers};
 use super::faults::{Faults, reserve};
 use super::mesh::{Mesh, convergence};
 use super::names;
-use super::outcome::{RunError, RunOutcome};
+use super::outcome::{RunError, RunOutcome, TargetKind};
 use super::own_links;
 use super::sending::send;
 use super::side::{Seat, Side};
@@ -236,6 +236,7 @@ fn outcome(
     entries.extend(seen);
     let packets = tank.packets_hash();
     RunOutcome {
+        target: TargetKind::Tank,
         log: ObservationLog::new(start, entries),
         packets_hash: packets.iter().map(|byte| format!("{byte:02x}")).collect(),
         simulated: tank.now().since_start(),

@@ -12,14 +12,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wavetank_platform::{ConnectOptions, Platform};
 
 /// Largest reply body a client reads; a longer one fails the call.
 pub const BODY_MAX: usize = 4 << 20;
 
 /// Where a request goes: the `http://host:port/path` of a URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Name or IP to connect to.
     pub host: String,

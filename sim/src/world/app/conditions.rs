@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wavetank_platform::RandomStream;
 
 /// The conditions under which the program of one pod runs. Clones are the same conditions.
@@ -21,7 +22,7 @@ struct InForce {
 }
 
 /// One condition.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Condition {
     /// Requests wait this long before they are looked at.
     Slow(Duration),

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wavetank_platform::Platform;
 
@@ -17,7 +18,7 @@ use crate::world::client::{Call, Target, call_once};
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What an echo program does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Echo {
     /// The name it answers with.
     pub name: String,

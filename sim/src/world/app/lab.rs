@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use wavetank_platform::Platform;
 
@@ -16,7 +17,7 @@ use super::serve::{Asked, Said};
 use crate::world::client::{Call, CallFailure, Reply, Target, call_once};
 
 /// The five services of the book's app.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LabService {
     /// A static page: React as v1, Vue as v2.
     Js,

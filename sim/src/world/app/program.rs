@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use serde::{Deserialize, Serialize};
 use wavetank_platform::Platform;
 
 use super::lab::LabService;
@@ -13,7 +14,7 @@ use super::{Conditions, Echo, echo, httpbin, lab};
 pub const HTTPBIN_PORT: u16 = 8000;
 
 /// What runs in a pod's application container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Program {
     /// One service of the book's app, as version `version` (`v1`, `v2`).
     Lab {

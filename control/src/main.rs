@@ -18,7 +18,7 @@ use tracing_subscriber::EnvFilter;
 use watch::Folder;
 use wavetank_control::ads::{NoObserver, Observer};
 use wavetank_control::ca::{CaConfig, Identity, KeyType, RootPem};
-use wavetank_control::config::SourceFile;
+use wavetank_control::config::{MeshConfig, SourceFile};
 use wavetank_control::diagnostic::Severity;
 use wavetank_control::journal::Journal;
 use wavetank_control::status_page::StatusPage;
@@ -65,6 +65,9 @@ struct Arguments {
     /// Addresses of Services that name none, watched: lines of `NAMESPACE NAME IP`
     #[arg(long, value_name = "FILE")]
     addresses: Option<PathBuf>,
+    /// Have proxies write every request and every attempt to their standard output, for those that keep no records
+    #[arg(long)]
+    observe: bool,
     /// Write every push, ACK and NACK as a line of JSON
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -171,6 +174,7 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
     let root = arguments.ca.as_deref().map(read_root).transpose()?.flatten();
     Ok(ControlConfig {
         dialect,
+        mesh: MeshConfig { observe: arguments.observe, ..MeshConfig::default() },
         ca: CaConfig { key_type, ..CaConfig::default() },
         root,
         listen: arguments.listen,

@@ -1,6 +1,6 @@
-//! Names that hold for the whole mesh.
+//! What holds for the whole mesh.
 
-/// Mesh-wide names.
+/// What holds for the whole mesh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshConfig {
     /// DNS domain of the cluster, `cluster.local`.
@@ -9,6 +9,10 @@ pub struct MeshConfig {
     pub trust_domain: String,
     /// Namespace whose configuration holds for all, `istio-system`.
     pub root_namespace: String,
+    /// Whether proxies write every decision to their standard output, as [`generate::observation`] says.
+    ///
+    /// [`generate::observation`]: crate::generate::observation
+    pub observe: bool,
 }
 
 impl Default for MeshConfig {
@@ -17,6 +21,7 @@ impl Default for MeshConfig {
             domain: "cluster.local".to_owned(),
             trust_domain: "cluster.local".to_owned(),
             root_namespace: "istio-system".to_owned(),
+            observe: false,
         }
     }
 }

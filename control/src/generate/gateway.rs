@@ -54,7 +54,7 @@ fn listener(mesh: &Mesh, port: u16, server: &Bound<'_>) -> Listener {
         name: format!("0.0.0.0_{port}"),
         address: shape::address("0.0.0.0", port),
         filter_chains: vec![FilterChain {
-            filters: vec![http_manager::filter(mesh.dialect, Side::Gateway, &prefix, routes)],
+            filters: vec![http_manager::filter(mesh, Side::Gateway, &prefix, routes)],
             ..Default::default()
         }],
         metadata: server_provenance(server),

@@ -14,8 +14,9 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     http_filter,
 };
 
-use super::shape;
-use crate::dialect::{Dialect, ForwardClientCert};
+use super::{observation, shape};
+use crate::dialect::ForwardClientCert;
+use crate::model::Mesh;
 
 /// Which side of the mesh a connection manager stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +40,16 @@ pub fn inline(routes: RouteConfiguration) -> RouteSpecifier {
 }
 
 /// The network filter.
-pub fn filter(dialect: Dialect, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> Filter {
-    let manager = manager(dialect, side, stat_prefix, routes);
+pub fn filter(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> Filter {
+    let manager = manager(mesh, side, stat_prefix, routes);
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(shape::any(&manager))),
     }
 }
 
-fn manager(dialect: Dialect, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> HttpConnectionManager {
+fn manager(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> HttpConnectionManager {
+    let dialect = mesh.dialect;
     let client_cert = match side {
         Side::Outbound => ForwardClientCert::Sanitize,
         Side::Inbound => dialect.inbound_client_cert(),
@@ -57,7 +59,8 @@ fn manager(dialect: Dialect, side: Side, stat_prefix: &str, routes: RouteSpecifi
     let normalize = dialect.normalizes_paths();
     HttpConnectionManager {
         stat_prefix: stat_prefix.to_owned(),
-        http_filters: vec![router()],
+        http_filters: vec![router(mesh.config.observe)],
+        access_log: if mesh.config.observe { vec![observation::of_requests()] } else { Vec::new() },
         server_name: server_name.unwrap_or_default().to_owned(),
         stream_idle_timeout: shape::duration(Duration::ZERO),
         use_remote_address: shape::flag(side == Side::Gateway),
@@ -76,10 +79,12 @@ fn manager(dialect: Dialect, side: Side, stat_prefix: &str, routes: RouteSpecifi
     }
 }
 
-fn router() -> HttpFilter {
+fn router(observe: bool) -> HttpFilter {
+    let upstream_log = if observe { vec![observation::of_attempts()] } else { Vec::new() };
+    let router = Router { upstream_log, ..Router::default() };
     HttpFilter {
         name: "envoy.filters.http.router".to_owned(),
-        config_type: Some(http_filter::ConfigType::TypedConfig(shape::any(&Router::default()))),
+        config_type: Some(http_filter::ConfigType::TypedConfig(shape::any(&router))),
         ..Default::default()
     }
 }

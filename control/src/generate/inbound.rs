@@ -41,11 +41,11 @@ pub fn listener(mesh: &Mesh, ports: &[InboundPort<'_>]) -> Listener {
         // A connection to the captured port itself would go round in circles.
         name: "virtualInbound-blackhole".to_owned(),
         filter_chain_match: matching(Some(INBOUND_PORT), None),
-        filters: vec![tcp(BLACK_HOLE, BLACK_HOLE)],
+        filters: vec![tcp(mesh, BLACK_HOLE, BLACK_HOLE)],
         ..Default::default()
     }];
     chains.extend(ports.iter().flat_map(|port| port_chains(mesh, port)));
-    let passthrough = || vec![tcp(INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH)];
+    let passthrough = || vec![tcp(mesh, INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH)];
     let mut listener = Listener {
         name: "virtualInbound".to_owned(),
         address: shape::address("0.0.0.0", INBOUND_PORT),
@@ -120,10 +120,10 @@ fn matching(port: Option<u16>, transport: Option<&str>) -> Option<FilterChainMat
 fn filter(mesh: &Mesh, port: &InboundPort<'_>) -> Filter {
     let cluster = inbound_name(mesh.dialect, port);
     if !port.port.protocol.is_http() {
-        return tcp(&cluster, &cluster);
+        return tcp(mesh, &cluster, &cluster);
     }
     let prefix = format!("inbound_0.0.0.0_{}", port.endpoint.port);
-    http_manager::filter(mesh.dialect, Side::Inbound, &prefix, http_manager::inline(routes(mesh, port, cluster)))
+    http_manager::filter(mesh, Side::Inbound, &prefix, http_manager::inline(routes(mesh, port, cluster)))
 }
 
 fn routes(mesh: &Mesh, port: &InboundPort<'_>, cluster: String) -> RouteConfiguration {

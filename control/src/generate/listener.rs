@@ -15,7 +15,7 @@ use envoy_types::pb::google::protobuf::Any;
 use super::cluster::{BLACK_HOLE, PASSTHROUGH, outbound_name, service_origin};
 use super::http_manager::{self, Side};
 use super::proxy::ProxyIdentity;
-use super::{metadata, route, shape};
+use super::{metadata, observation, route, shape};
 use crate::dialect::{Dialect, UnknownDestination};
 use crate::model::{ClusterIp, Mesh, Protocol, Service, ServicePort};
 
@@ -24,7 +24,7 @@ pub const OUTBOUND_PORT: u16 = 15_001;
 
 /// All outbound listeners: the captured port first, then HTTP ports, then single addresses.
 pub fn outbound(mesh: &Mesh, _proxy: &ProxyIdentity) -> Vec<Listener> {
-    let mut listeners = vec![captured(mesh.dialect)];
+    let mut listeners = vec![captured(mesh)];
     listeners.extend(route::http_ports(mesh).iter().filter_map(|(port, services)| http_port(mesh, *port, services)));
     let mut single = BTreeMap::new();
     for service in mesh.services.values() {
@@ -59,8 +59,8 @@ fn unknown_destination(dialect: Dialect) -> &'static str {
     }
 }
 
-fn captured(dialect: Dialect) -> Listener {
-    let unknown = unknown_destination(dialect);
+fn captured(mesh: &Mesh) -> Listener {
+    let unknown = unknown_destination(mesh.dialect);
     Listener {
         name: "virtualOutbound".to_owned(),
         address: shape::address("0.0.0.0", OUTBOUND_PORT),
@@ -72,12 +72,12 @@ fn captured(dialect: Dialect) -> Listener {
                     destination_port: shape::number(OUTBOUND_PORT.into()),
                     ..Default::default()
                 }),
-                filters: vec![tcp(BLACK_HOLE, BLACK_HOLE)],
+                filters: vec![tcp(mesh, BLACK_HOLE, BLACK_HOLE)],
                 ..Default::default()
             },
             FilterChain {
                 name: "virtualOutbound-catchall-tcp".to_owned(),
-                filters: vec![tcp(unknown, unknown)],
+                filters: vec![tcp(mesh, unknown, unknown)],
                 ..Default::default()
             },
         ],
@@ -90,7 +90,7 @@ fn captured(dialect: Dialect) -> Listener {
 fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> Option<Listener> {
     let (service, first) = services.first()?;
     let prefix = format!("outbound_0.0.0.0_{port}");
-    let manager = http_manager::filter(mesh.dialect, Side::Outbound, &prefix, http_manager::rds(&port.to_string()));
+    let manager = http_manager::filter(mesh, Side::Outbound, &prefix, http_manager::rds(&port.to_string()));
     let mut listener = Listener {
         name: format!("0.0.0.0_{port}"),
         address: shape::address("0.0.0.0", port),
@@ -101,7 +101,7 @@ fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> O
     };
     if mesh.dialect.inspects_http_ports() {
         let unknown = unknown_destination(mesh.dialect);
-        let bytes = FilterChain { filters: vec![tcp(unknown, unknown)], ..Default::default() };
+        let bytes = FilterChain { filters: vec![tcp(mesh, unknown, unknown)], ..Default::default() };
         inspect(&mut listener, manager, bytes);
     } else {
         listener.filter_chains = vec![FilterChain { filters: vec![manager], ..Default::default() }];
@@ -129,7 +129,7 @@ fn inspect(listener: &mut Listener, manager: Filter, bytes: FilterChain) {
 
 fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, port: &ServicePort) -> Listener {
     let cluster = outbound_name(number, None, &service.hostname);
-    let bytes = FilterChain { filters: vec![tcp(&cluster, &cluster)], ..Default::default() };
+    let bytes = FilterChain { filters: vec![tcp(mesh, &cluster, &cluster)], ..Default::default() };
     let mut listener = Listener {
         name: format!("{address}_{number}"),
         address: shape::ip_address(address, number),
@@ -144,15 +144,16 @@ fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, 
     }
     let prefix = format!("outbound_{address}_{number}");
     let routes = http_manager::rds(&route::sniffed_name(service, port));
-    inspect(&mut listener, http_manager::filter(mesh.dialect, Side::Outbound, &prefix, routes), bytes);
+    inspect(&mut listener, http_manager::filter(mesh, Side::Outbound, &prefix, routes), bytes);
     listener
 }
 
 /// A TCP proxy to `cluster`.
-pub(super) fn tcp(stat_prefix: &str, cluster: &str) -> Filter {
+pub(super) fn tcp(mesh: &Mesh, stat_prefix: &str, cluster: &str) -> Filter {
     let proxy = TcpProxy {
         stat_prefix: stat_prefix.to_owned(),
         cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        access_log: if mesh.config.observe { vec![observation::of_requests()] } else { Vec::new() },
         ..Default::default()
     };
     Filter {

@@ -18,6 +18,7 @@
 //! - [`upstream_protocol`]: which HTTP they speak
 //! - [`endpoint`]: their endpoints
 //! - [`http_manager`]: the HTTP connection manager of all of them
+//! - [`observation`]: access logs that say all of a proxy's decisions
 //! - [`tls`]: TLS contexts with the mesh's identities
 //! - [`metadata`]: provenance and other metadata, in a fixed order
 //! - [`shape`]: small protobuf values
@@ -33,6 +34,7 @@ pub mod inbound;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
+pub mod observation;
 pub mod outlier;
 pub mod proxy;
 pub mod resources;

@@ -142,7 +142,8 @@ impl Identity {
         Ok(life)
     }
 
-    async fn ask(&self, csr: String) -> Result<Vec<String>, IdentityError> {
+    /// Sends a signing request; the answer is PEM, the chain first and the mesh's roots last.
+    pub async fn ask(&self, csr: String) -> Result<Vec<String>, IdentityError> {
         let channel = Channel::connect(&self.platform, &self.tls, &self.target()).await?;
         let call = create_certificate(channel, &self.config.token, csr, self.config.lifetime, self.bytes_max);
         let answer = self.platform.clock.timeout(CALL_TIMEOUT, call).await;

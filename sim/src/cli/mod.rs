@@ -79,7 +79,7 @@ const SWEEP: Seeds = Seeds { first: 1, last: 100 };
 
 /// The exit code that two scenarios add up to: our own faults before the user's.
 fn worse(a: u8, b: u8) -> u8 {
-    let order = [PASSED, FAILED, INVALID, DIFFERED, INTERNAL];
+    let order = [PASSED, FAILED, INVALID, DIFFERED, INTERNAL, INTERRUPTED];
     let rank = |code: u8| order.iter().position(|own| *own == code).unwrap_or(order.len());
     if rank(a) >= rank(b) { a } else { b }
 }

@@ -17,7 +17,7 @@ use super::progress::Progress;
 use super::session::{Done, Session};
 use super::surroundings::Surroundings;
 use super::sweep::sweep;
-use super::{NOTHING, PASSED, USAGE, output, pool, worse};
+use super::{INTERRUPTED, NOTHING, PASSED, USAGE, output, pool, worse};
 use crate::scenario::load::shown;
 use crate::scenario::{Scenario, load};
 use crate::sweep::text::total;
@@ -201,10 +201,11 @@ fn dealt_with(
     let take = |done: Option<Done>| {
         let Some(done) = done else { return Ok(true) };
         let passed = done.exit == PASSED;
+        let interrupted = done.exit == INTERRUPTED;
         failed.set(failed.get() + usize::from(!passed));
         err.borrow_mut().write_all(done.remarks.as_bytes())?;
         all.push(done);
-        Ok(passed || !args.fail_fast)
+        Ok(!interrupted && (passed || !args.fail_fast))
     };
     let tick = |standing: &pool::Standing| progress.tick(standing, failed.get(), *err.borrow_mut());
     let ended = pool::in_order(files.len(), jobs, |at| session.one(&files[at]), take, tick);

@@ -75,6 +75,7 @@ fn answered(status: u16, latency: u64) -> RunOutcome {
     let calls = (1..=50).map(call);
     let entries = calls.flat_map(|call| [Observation::Hop(hop(call.clone())), Observation::Call(call)]).collect();
     RunOutcome {
+        target: crate::target::TargetKind::Tank,
         faults: Vec::new(),
         log: ObservationLog::new(Instant::START, entries),
         packets_hash: "ab".repeat(32),

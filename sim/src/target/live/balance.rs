@@ -15,7 +15,7 @@ pub(super) type Table = BTreeMap<(Ipv4Addr, u16), Vec<SocketAddr>>;
 ///
 /// Errs when the firewall refuses.
 pub(super) fn prepare(node: &Host) -> io::Result<()> {
-    let rules = "*nat\n:services - [0:0]\n-A PREROUTING -j services\nCOMMIT\n\
+    let rules = "*nat\n:services - [0:0]\n-A PREROUTING -j services\n-A OUTPUT -j services\nCOMMIT\n\
                  *filter\n:no-endpoints - [0:0]\n-A FORWARD -j no-endpoints\nCOMMIT\n";
     run_within(node, "iptables-restore", &["--noflush", "--wait"], rules).map(|_| ())
 }

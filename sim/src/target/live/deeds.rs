@@ -30,9 +30,9 @@ impl Live {
     pub(super) fn records(&self) -> Result<Vec<Record>, RunError> {
         let mut all = Vec::new();
         for pod in &self.0.pods {
-            for records in &mut lock(pod).sidecar.records {
-                records.update().map_err(|error| broken("records", &error))?;
-                all.extend(records.records.iter().cloned());
+            for book in &mut lock(pod).sidecar.books {
+                book.update().map_err(|error| broken("records", &error))?;
+                all.extend(book.records().iter().cloned());
             }
         }
         let api = lock(&self.0.api);

@@ -13,16 +13,20 @@
 //! - `process`: processes in the network
 //! - [`app`], [`app_process`]: a pod's program, seen from here and from itself
 //! - `sidecar`: a pod's proxy, and the capture of its traffic
+//! - `envoy`, `agent`: an Envoy in its place, and what serves it its secrets
 //! - `plane`: what the control plane tells of itself
 //! - `world`: all of it, and the endpoint controller
 //! - `links`, `deeds`: breaking and mending
-//! - `tail`: what proxies wrote
+//! - `tail`, `envoy_log`: what proxies wrote
 
+mod agent;
 mod api;
 pub mod app;
 pub mod app_process;
 mod balance;
 mod deeds;
+mod envoy;
+mod envoy_log;
 mod links;
 mod names;
 mod network;
@@ -269,7 +273,7 @@ fn outcome(
     let records = in_order(live.records()?);
     let mut ejected: Vec<Ejection> = Vec::new();
     for pod in &world.pods {
-        ejected.extend(lock(pod).sidecar.records.iter().flat_map(|own| own.ejections.iter().cloned()));
+        ejected.extend(lock(pod).sidecar.books.iter().flat_map(|own| own.ejections().to_vec()));
     }
     ejected.sort_by(|a, b| (a.at, &a.node).cmp(&(b.at, &b.node)));
     let mut entries = witness(cast, &records, driven);

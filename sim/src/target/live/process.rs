@@ -63,6 +63,11 @@ impl Process {
         }
     }
 
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its number in the system.
     pub(super) fn id(&self) -> u32 {
         self.child.id()

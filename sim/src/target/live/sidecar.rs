@@ -3,49 +3,99 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
 
+use prost::Message;
 use wavetank_platform::Platform;
-use wavetank_proxy::bootstrap::KeyType;
+use wavetank_platform::spawn::OwnedTask;
+use wavetank_proxy::bootstrap::{Bootstrap, KeyType};
+use wavetank_proxy::ejection::Ejection;
+use wavetank_proxy::record::Record;
 
-use super::super::mesh::bootstrap;
+use super::super::mesh::{bootstrap, node_id};
+use super::super::side::Seat;
+use super::envoy_log::EnvoyLog;
 use super::network::run_within;
 use super::process::{PROXY_USER, Process, Start};
 use super::tail::Records;
 use super::world::World;
+use super::{agent, envoy};
 use crate::world::cast::{Pod, Role};
 
-/// A pod's proxy. It may be started again; each process has records of its own.
+/// A pod's proxy. It may be started again.
 #[derive(Debug, Default)]
 pub(super) struct Sidecar {
     pub(super) process: Option<Process>,
-    pub(super) records: Vec<Records>,
+    /// What each of its processes wrote.
+    pub(super) books: Vec<Written>,
     captured: bool,
+    agent: Option<OwnedTask>,
+}
+
+/// What one process of a proxy wrote.
+#[derive(Debug)]
+pub(super) enum Written {
+    /// Ours.
+    Ours(Records),
+    /// An Envoy.
+    Envoy(EnvoyLog),
+}
+
+impl Written {
+    /// Reads what was added.
+    ///
+    /// Errs when it cannot be read.
+    pub(super) fn update(&mut self) -> io::Result<()> {
+        match self {
+            Self::Ours(own) => own.update(),
+            Self::Envoy(own) => own.update(),
+        }
+    }
+
+    /// The records that were read.
+    pub(super) fn records(&self) -> &[Record] {
+        match self {
+            Self::Ours(own) => &own.records,
+            Self::Envoy(own) => &own.records,
+        }
+    }
+
+    /// The ejections that were read.
+    pub(super) fn ejections(&self) -> &[Ejection] {
+        match self {
+            Self::Ours(own) => &own.ejections,
+            Self::Envoy(_) => &[],
+        }
+    }
 }
 
 /// Starts the proxy of a pod.
 ///
 /// Errs when it cannot be started.
-pub(super) fn start(world: &World, index: usize) -> io::Result<()> {
+pub(super) async fn start(world: &World, index: usize) -> io::Result<()> {
     let pod = world.cast.pod(index);
     let folder = world.file(pod, "");
     fs::create_dir_all(&folder)?;
     let user: u32 = PROXY_USER.parse().map_err(io::Error::other)?;
     chown(&folder, Some(user), Some(user))?;
-    if matches!(pod.role, Role::App { .. }) && !world.pod(index).sidecar.captured {
+    let captured = world.pod(index).sidecar.captured;
+    if matches!(pod.role, Role::App { .. }) && !captured {
         run_within(world.host(index), "iptables-restore", &["--noflush", "--wait"], CAPTURE)?;
         world.pod(index).sidecar.captured = true;
     }
-    start_own(world, index, pod)
-}
-
-/// Starts our own proxy.
-fn start_own(world: &World, index: usize, pod: &Pod) -> io::Result<()> {
-    let number = world.pod(index).sidecar.records.len();
-    let records = world.file(pod, &format!("records-{number}.jsonl"));
-    let file = world.file(pod, "bootstrap.json");
     let root = fs::read_to_string(world.folder.join("ca/root-cert.pem"))?;
     let told = bootstrap(pod, token(&world.door, pod), &root, KeyType::EcdsaP256);
-    fs::write(&file, serde_json::to_vec_pretty(&told)?)?;
+    let number = world.pod(index).sidecar.books.len();
+    match world.tools.envoy.clone() {
+        None => start_ours(world, index, pod, &told, number),
+        Some(program) => start_envoy(world, index, pod, told, (&program, number)).await,
+    }
+}
+
+fn start_ours(world: &World, index: usize, pod: &Pod, told: &Bootstrap, number: usize) -> io::Result<()> {
+    let records = world.file(pod, &format!("records-{number}.jsonl"));
+    let file = world.file(pod, "bootstrap.json");
+    fs::write(&file, serde_json::to_vec_pretty(told)?)?;
     let mut args = Vec::new();
     for (flag, value) in [("--bootstrap", &file), ("--records", &records)] {
         args.extend([flag.to_owned(), value.display().to_string()]);
@@ -54,7 +104,36 @@ fn start_own(world: &World, index: usize, pod: &Pod) -> io::Result<()> {
     let start = Start { program: &world.tools.proxy, args, as_proxy: true, log: &log, spoken_with: false };
     let process = Process::start(world.host(index), &start)?;
     let mut own = world.pod(index);
-    own.sidecar.records.push(Records::of(&records, world.epoch));
+    own.sidecar.books.push(Written::Ours(Records::of(&records, world.epoch)));
+    own.sidecar.process = Some(process);
+    Ok(())
+}
+
+async fn start_envoy(
+    world: &World,
+    index: usize,
+    pod: &Pod,
+    told: Bootstrap,
+    (program, number): (&Path, usize),
+) -> io::Result<()> {
+    let file = world.file(pod, "bootstrap.pb");
+    fs::write(&file, envoy::bootstrap(&told).encode_to_vec())?;
+    // The agent of a pod outlives its proxy.
+    let has_agent = world.pod(index).sidecar.agent.is_some();
+    if let Some(ca) = told.ca.filter(|_| !has_agent) {
+        let agent = agent::start(&world.node_platform(), &world.platform_at(Seat::Pod(index)), ca).await?;
+        world.pod(index).sidecar.agent = Some(agent);
+    }
+    let log = world.file(pod, &format!("envoy-{number}.log"));
+    let args = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", "--file-flush-interval-msec", "50"];
+    let mut args: Vec<String> = args.map(str::to_owned).into();
+    let said: PathBuf = world.file(pod, "proxy.log");
+    args.extend(["--log-path", &said.display().to_string(), "-c", &file.display().to_string()].map(str::to_owned));
+    let start = Start { program, args, as_proxy: true, log: &log, spoken_with: false };
+    let process = Process::start(world.host(index), &start)?;
+    let book = EnvoyLog::of(&log, node_id(pod), pod.role == Role::Gateway, world.epoch);
+    let mut own = world.pod(index);
+    own.sidecar.books.push(Written::Envoy(book));
     own.sidecar.process = Some(process);
     Ok(())
 }

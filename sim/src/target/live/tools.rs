@@ -41,13 +41,19 @@ impl Tools {
                 return Err(missing(&format!("`{program}` is not installed (package {package})")));
             }
         }
+        if let Some(envoy) = &options.envoy {
+            let found = Command::new(envoy).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+            if !found.is_ok_and(|status| status.success()) {
+                return Err(missing(&format!("`{}` is no Envoy that runs here; --envoy names one", envoy.display())));
+            }
+        }
         Ok(Self {
             control: beside("wavetank-control")?,
             proxy: beside("wavetank-proxy")?,
             envoy: options.envoy.clone(),
             wavetank: own,
             is_v1_0,
-            control_args: Vec::new(),
+            control_args: options.envoy.iter().map(|_| "--observe".to_owned()).collect(),
         })
     }
 }

@@ -96,8 +96,7 @@ impl World {
         balance::prepare(&network.node)?;
         super::names::serve(&door, &network.node, cast.clone())?;
         let (api, standing) = (Arc::new(Mutex::new(api)), Arc::<Mutex<Standing>>::default());
-        let names = Arc::new(Names::new(cast.clone(), ""));
-        let reader = platform_within(&door, network.node.namespace.clone(), names);
+        let reader = on_node(&door, &network, &cast);
         let control = cast.control_plane().map(|pod| pod.ip.to_string()).next().unwrap_or_default();
         let watch = Watch::start(&reader, &control, note_standing(api.clone(), standing.clone()));
         Ok(Self {
@@ -122,6 +121,11 @@ impl World {
         let host = self.network.host(seat);
         let names = Names::new(self.cast.clone(), &host.kubernetes);
         platform_within(&self.door, host.namespace.clone(), Arc::new(names))
+    }
+
+    /// This program, on the node.
+    pub(super) fn node_platform(&self) -> Platform {
+        on_node(&self.door, &self.network, &self.cast)
     }
 
     pub(super) fn host(&self, pod: usize) -> &Host {
@@ -161,7 +165,7 @@ impl World {
                 let started = self.start_app(pod, program);
                 started.map_err(|error| broken(&format!("{} did not start", about.name), &error))?;
                 if *sidecar && !own_alone {
-                    self.start_sidecar(pod)?;
+                    self.start_sidecar(pod).await?;
                 }
                 if let Some(port) = program.port() {
                     self.answers(pod, port).await?;
@@ -169,7 +173,7 @@ impl World {
                 if *sidecar && !own_alone { self.is_configured(pod).await } else { Ok(()) }
             }
             Role::Gateway => {
-                self.start_sidecar(pod)?;
+                self.start_sidecar(pod).await?;
                 self.is_configured(pod).await
             }
             Role::ControlPlane => {
@@ -216,8 +220,8 @@ impl World {
         Ok(())
     }
 
-    fn start_sidecar(&self, pod: usize) -> Result<(), RunError> {
-        let started = super::sidecar::start(self, pod);
+    async fn start_sidecar(&self, pod: usize) -> Result<(), RunError> {
+        let started = super::sidecar::start(self, pod).await;
         started.map_err(|error| broken(&format!("the proxy of {} did not start", self.cast.pod(pod).name), &error))
     }
 
@@ -242,7 +246,13 @@ impl World {
             let own = status.proxies.into_iter().find(|own| own.node == node);
             own.is_some_and(|own| own.connected && own.settled.is_some())
         };
-        self.until(&node, || self.watch.status().is_some_and(settled)).await
+        let mut ended = false;
+        let mut is_so = || {
+            ended = self.pod(pod).sidecar.process.as_mut().is_some_and(Process::has_ended);
+            ended || self.watch.status().is_some_and(settled)
+        };
+        self.until(&node, &mut is_so).await?;
+        if ended { Err(RunError::Internal(format!("{node} ended by itself; --keep shows its log"))) } else { Ok(()) }
     }
 
     async fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) -> Result<(), RunError> {
@@ -338,6 +348,10 @@ impl World {
         });
         late.collect()
     }
+}
+
+fn on_node(door: &Platform, network: &Network, cast: &Arc<Cast>) -> Platform {
+    platform_within(door, network.node.namespace.clone(), Arc::new(Names::new(cast.clone(), "")))
 }
 
 /// Keeps what is known of the control plane with each reading of its page.

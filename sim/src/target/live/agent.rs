@@ -1,0 +1,167 @@
+//! The agent beside an Envoy: obtains the pod's certificate and serves it, with the mesh's roots, over the secret
+//! discovery service.
+//!
+//! A run ends long before its certificates do, so none is renewed.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::config::core::v3::{DataSource, data_source};
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    CertificateValidationContext, Secret, TlsCertificate, secret,
+};
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_server::{
+    SecretDiscoveryService, SecretDiscoveryServiceServer,
+};
+use envoy_types::pb::google::protobuf::Any;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use prost::{Message, Name};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use tower_service::Service;
+use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
+use wavetank_platform::spawn::OwnedTask;
+use wavetank_platform::{ListenOptions, Platform};
+use wavetank_proxy::bootstrap::{CaConfig, KeyType, Limits};
+use wavetank_proxy::identity::Identity;
+use wavetank_proxy::identity::key::Key;
+use wavetank_proxy::tls::Tls;
+
+/// Port of the service, on the pod's loopback.
+pub(super) const PORT: u16 = 15011;
+/// Names of the secrets.
+pub(super) const OWN: &str = "default";
+pub(super) const ROOTS: &str = "ROOTCA";
+
+type Secrets = Arc<[Secret; 2]>;
+
+/// Obtains a certificate from the authority that `ca` names, by connections of `outside`, and serves it in the network
+/// of `platform` until the returned task is dropped.
+///
+/// Errs when the authority refuses or cannot be reached, or the port is taken.
+pub(super) async fn start(outside: &Platform, platform: &Platform, ca: CaConfig) -> io::Result<OwnedTask> {
+    let secrets = obtain(outside, ca).await?;
+    let listener =
+        platform.net.listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT), ListenOptions::default()).await?;
+    let own = platform.clone();
+    let serving = platform.spawn.go(async move {
+        loop {
+            let Ok(stream) = listener.accept().await else { continue };
+            let service = SecretDiscoveryServiceServer::new(Agent { platform: own.clone(), secrets: secrets.clone() });
+            let executor = HyperExecutor::new(&own);
+            own.spawn.go(async move {
+                let service = service_fn(move |request| service.clone().call(request));
+                let mut server = hyper::server::conn::http2::Builder::new(executor);
+                // An Envoy that leaves is no error here.
+                let _ = server.timer(HyperTimer).serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    });
+    Ok(serving.abort_on_drop())
+}
+
+async fn obtain(platform: &Platform, ca: CaConfig) -> io::Result<Secrets> {
+    let failed = |error: &dyn std::fmt::Display| io::Error::other(format!("no certificate: {error}"));
+    // Envoy offers no Ed25519.
+    let key = Key::generate(KeyType::EcdsaP256, &mut platform.entropy.stream_named("agent"));
+    let key = key.map_err(|error| failed(&error))?;
+    let request = key.signing_request(&ca.identity).map_err(|error| failed(&error))?;
+    let client = Identity::new(platform.clone(), ca, &Limits::default(), Tls::new(platform));
+    let client = client.map_err(|error| failed(&error))?;
+    let mut chain = client.ask(request).await.map_err(|error| failed(&error))?;
+    let roots = chain.pop().ok_or_else(|| failed(&"the authority's answer is empty"))?;
+    let text = |pem: String| {
+        Some(DataSource { specifier: Some(data_source::Specifier::InlineString(pem)), ..Default::default() })
+    };
+    let certificate = TlsCertificate {
+        certificate_chain: text(chain.concat()),
+        private_key: text(key.pair().serialize_pem()),
+        ..Default::default()
+    };
+    let roots = CertificateValidationContext { trusted_ca: text(roots), ..Default::default() };
+    Ok(Arc::new([
+        Secret { name: OWN.to_owned(), r#type: Some(secret::Type::TlsCertificate(certificate)) },
+        Secret { name: ROOTS.to_owned(), r#type: Some(secret::Type::ValidationContext(roots)) },
+    ]))
+}
+
+/// Answers the first request of each stream and keeps the stream open.
+struct Agent {
+    platform: Platform,
+    secrets: Secrets,
+}
+
+impl Agent {
+    async fn answer(
+        secrets: Secrets,
+        mut requests: Streaming<DiscoveryRequest>,
+        responses: mpsc::Sender<Result<DiscoveryResponse, Status>>,
+    ) {
+        while let Ok(Some(request)) = requests.message().await {
+            // An acknowledgement asks for nothing new.
+            if !request.response_nonce.is_empty() {
+                continue;
+            }
+            let wanted = secrets.iter().filter(|secret| request.resource_names.contains(&secret.name));
+            let resources = wanted.map(|secret| Any { type_url: Secret::type_url(), value: secret.encode_to_vec() });
+            let response = DiscoveryResponse {
+                version_info: "1".to_owned(),
+                nonce: "1".to_owned(),
+                resources: resources.collect(),
+                type_url: request.type_url,
+                ..Default::default()
+            };
+            if responses.send(Ok(response)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+type Answered<'a, T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send + 'a>>;
+
+impl SecretDiscoveryService for Agent {
+    type DeltaSecretsStream = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
+    type StreamSecretsStream = ReceiverStream<Result<DiscoveryResponse, Status>>;
+
+    fn delta_secrets<'a, 'b>(
+        &'a self,
+        _: Request<Streaming<DeltaDiscoveryRequest>>,
+    ) -> Answered<'b, Self::DeltaSecretsStream>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async { Err(Status::unimplemented("secrets come in state of the world")) })
+    }
+
+    fn stream_secrets<'a, 'b>(
+        &'a self,
+        request: Request<Streaming<DiscoveryRequest>>,
+    ) -> Answered<'b, Self::StreamSecretsStream>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        let (responses, stream) = mpsc::channel(4);
+        // Ends when Envoy closes the stream.
+        self.platform.spawn.go(Self::answer(self.secrets.clone(), request.into_inner(), responses));
+        Box::pin(async { Ok(Response::new(ReceiverStream::new(stream))) })
+    }
+
+    fn fetch_secrets<'a, 'b>(&'a self, _: Request<DiscoveryRequest>) -> Answered<'b, DiscoveryResponse>
+    where
+        'a: 'b,
+        Self: 'b,
+    {
+        Box::pin(async { Err(Status::unimplemented("secrets come on a stream")) })
+    }
+}

@@ -1,8 +1,11 @@
 //! What an Envoy in our proxy's place is told at its start: everything comes from our control plane over mutual TLS,
 //! and its secrets from the agent beside it.
 
+use std::path::Path;
+
 use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::{DynamicResources, StaticResources};
-use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
+use envoy_types::pb::envoy::config::bootstrap::v3::cluster_manager::OutlierDetection;
+use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap, ClusterManager};
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{ClusterDiscoveryType, DiscoveryType};
 use envoy_types::pb::envoy::config::core::v3::{
@@ -31,8 +34,9 @@ use super::agent;
 /// Name of the cluster behind which the control plane is.
 const XDS_CLUSTER: &str = "xds-grpc";
 
-/// The bootstrap of an Envoy that stands for the proxy that `ours` is for.
-pub(super) fn bootstrap(ours: &bootstrap::Bootstrap) -> Bootstrap {
+/// The bootstrap of an Envoy that stands for the proxy that `ours` is for; what its outlier detection does goes to the
+/// file `events`.
+pub(super) fn bootstrap(ours: &bootstrap::Bootstrap, events: &Path) -> Bootstrap {
     let envoy_grpc = grpc_service::EnvoyGrpc { cluster_name: XDS_CLUSTER.to_owned(), ..Default::default() };
     let service = GrpcService {
         target_specifier: Some(grpc_service::TargetSpecifier::EnvoyGrpc(envoy_grpc)),
@@ -55,6 +59,13 @@ pub(super) fn bootstrap(ours: &bootstrap::Bootstrap) -> Bootstrap {
             ads_config: Some(stream),
             cds_config: ads(),
             lds_config: ads(),
+            ..Default::default()
+        }),
+        cluster_manager: Some(ClusterManager {
+            outlier_detection: Some(OutlierDetection {
+                event_log_path: events.display().to_string(),
+                ..Default::default()
+            }),
             ..Default::default()
         }),
         admin: Some(Admin { address: address("127.0.0.1", 15_000), ..Default::default() }),

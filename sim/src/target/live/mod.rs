@@ -17,7 +17,7 @@
 //! - `plane`: what the control plane tells of itself
 //! - `world`: all of it, and the endpoint controller
 //! - `links`, `deeds`: breaking and mending
-//! - `tail`, `envoy_log`: what proxies wrote
+//! - `tail`, `envoy_log`, `envoy_events`: what proxies wrote
 
 mod agent;
 mod api;
@@ -26,6 +26,7 @@ pub mod app_process;
 mod balance;
 mod deeds;
 mod envoy;
+mod envoy_events;
 mod envoy_log;
 mod links;
 mod names;

@@ -14,6 +14,7 @@ use wavetank_proxy::record::Record;
 
 use super::super::mesh::{bootstrap, node_id};
 use super::super::side::Seat;
+use super::envoy_events::EnvoyEvents;
 use super::envoy_log::EnvoyLog;
 use super::network::run_within;
 use super::process::{PROXY_USER, Process, Start};
@@ -38,7 +39,7 @@ pub(super) enum Written {
     /// Ours.
     Ours(Records),
     /// An Envoy.
-    Envoy(EnvoyLog),
+    Envoy(EnvoyLog, EnvoyEvents),
 }
 
 impl Written {
@@ -48,7 +49,7 @@ impl Written {
     pub(super) fn update(&mut self) -> io::Result<()> {
         match self {
             Self::Ours(own) => own.update(),
-            Self::Envoy(own) => own.update(),
+            Self::Envoy(log, events) => log.update().and_then(|()| events.update()),
         }
     }
 
@@ -56,7 +57,7 @@ impl Written {
     pub(super) fn records(&self) -> &[Record] {
         match self {
             Self::Ours(own) => &own.records,
-            Self::Envoy(own) => &own.records,
+            Self::Envoy(log, _) => &log.records,
         }
     }
 
@@ -64,7 +65,7 @@ impl Written {
     pub(super) fn ejections(&self) -> &[Ejection] {
         match self {
             Self::Ours(own) => &own.ejections,
-            Self::Envoy(_) => &[],
+            Self::Envoy(_, events) => &events.ejections,
         }
     }
 }
@@ -117,7 +118,8 @@ async fn start_envoy(
     (program, number): (&Path, usize),
 ) -> io::Result<()> {
     let file = world.file(pod, "bootstrap.pb");
-    fs::write(&file, envoy::bootstrap(&told).encode_to_vec())?;
+    let events = world.file(pod, &format!("outliers-{number}.jsonl"));
+    fs::write(&file, envoy::bootstrap(&told, &events).encode_to_vec())?;
     // The agent of a pod outlives its proxy.
     let has_agent = world.pod(index).sidecar.agent.is_some();
     if let Some(ca) = told.ca.filter(|_| !has_agent) {
@@ -133,7 +135,8 @@ async fn start_envoy(
     let process = Process::start(world.host(index), &start)?;
     let book = EnvoyLog::of(&log, node_id(pod), pod.role == Role::Gateway, world.epoch);
     let mut own = world.pod(index);
-    own.sidecar.books.push(Written::Envoy(book));
+    let events = EnvoyEvents::of(&events, node_id(pod), world.epoch);
+    own.sidecar.books.push(Written::Envoy(book, events));
     own.sidecar.process = Some(process);
     Ok(())
 }

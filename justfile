@@ -40,8 +40,29 @@ lint:
 bench-tank:
     cargo run --release --quiet -p wavetank-conformance --bin bench-tank
 
-# Our proxy beside a real Envoy, row by row: `WAVETANK_ENVOY=/path/to/envoy just differential`.
-differential:
+# Run a scenario on this machine with real processes; takes root: `just live scenario/canary.yaml`.
+live scenario *flags: live-tools
+    #!/usr/bin/env bash
+    set -euo pipefail
+    name="$1"; shift
+    for file in "$name" "${name/#scenario\//scenarios/}" "scenarios/$name.yaml" "scenarios/$name"; do
+        if [ -e "$file" ]; then
+            exec target/release/wavetank live "$file" "$@"
+        fi
+    done
+    echo "no scenario named '$name': tried it as a path and below scenarios/" >&2
+    exit 2
+
+# Build what a live run starts.
+live-tools:
+    cargo build --release --quiet -p wavetank -p wavetank-proxy -p wavetank-control
+
+# Scenarios in the tank, on this machine, and with a real Envoy, in one table; takes root and WAVETANK_ENVOY.
+agree *scenarios: live-tools
+    cargo run --release --quiet -p wavetank-conformance --bin targets-agree -- "$@"
+
+# Our proxy beside a real Envoy, exchange by exchange and record by record; takes root and WAVETANK_ENVOY.
+differential: agree
     cargo test -p wavetank-conformance --test envoy_differential -- --include-ignored
 
 # Put each bug of conformance/planted into a copy of the sources, and see its invariant find it.

@@ -73,7 +73,9 @@ fn header(scenario: &ScenarioResult, mark: &str, remark: &str, column: usize) ->
     if scenario.decisions_hash.is_none() {
         return left;
     }
-    let mut right = format!("seed {}   {:.1}s simulated", scenario.seed, scenario.simulated_ms as f64 / 1000.0);
+    // Where it ran on real time, it was not simulated.
+    let how = if scenario.target == "tank" { "simulated" } else { &scenario.target };
+    let mut right = format!("seed {}   {:.1}s {how}", scenario.seed, scenario.simulated_ms as f64 / 1000.0);
     if let Some(elapsed) = &scenario.elapsed {
         right.push_str(&format!(" in {elapsed}"));
     }

@@ -48,6 +48,7 @@ use std::io::{self, Write};
 
 use clap::Parser;
 use wavetank_platform::Platform;
+use wavetank_reports::ScenarioResult;
 
 use args::{Command, Verb};
 use surroundings::Surroundings;
@@ -76,6 +77,11 @@ pub const INTERRUPTED: u8 = 130;
 
 /// Seeds of a sweep that names none.
 const SWEEP: Seeds = Seeds { first: 1, last: 100 };
+
+/// Judges a run of `scenario` as `wavetank run` does.
+pub fn judge(scenario: &Scenario, seed: u64, ran: &RunOutcome) -> ScenarioResult {
+    outcome::judged(scenario, seed, scenario.false_failure, &find::Filter::new(None), ran)
+}
 
 /// The exit code that two scenarios add up to: our own faults before the user's.
 fn worse(a: u8, b: u8) -> u8 {

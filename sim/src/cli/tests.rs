@@ -76,6 +76,7 @@ fn answered(status: u16, latency: u64) -> RunOutcome {
     let entries = calls.flat_map(|call| [Observation::Hop(hop(call.clone())), Observation::Call(call)]).collect();
     RunOutcome {
         target: crate::target::TargetKind::Tank,
+        cast: Default::default(),
         faults: Vec::new(),
         log: ObservationLog::new(Instant::START, entries),
         packets_hash: "ab".repeat(32),

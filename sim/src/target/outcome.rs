@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_control::diagnostic::Diagnostic;
@@ -9,6 +10,7 @@ use wavetank_control::diagnostic::Diagnostic;
 use crate::explain::Book;
 use crate::fault::FaultOutcome;
 use crate::observe::ObservationLog;
+use crate::world::cast::Cast;
 
 /// A run that came to its end.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct RunOutcome {
     pub diagnostics: Vec<Diagnostic>,
     /// Texts of the files that the world itself wrote, by the names that places in the log use.
     pub world_files: BTreeMap<String, String>,
+    /// Who was in the world.
+    pub cast: Arc<Cast>,
     /// What explains the log: records and configurations of the proxies.
     pub book: Book,
 }

@@ -243,6 +243,7 @@ fn outcome(
         faults,
         diagnostics,
         world_files: objects.into_iter().map(|file| (file.name, file.text)).collect(),
+        cast: cast.clone(),
         book,
     }
 }

@@ -119,6 +119,7 @@ fn outcome() -> RunOutcome {
     }
     RunOutcome {
         target: crate::target::TargetKind::Tank,
+        cast: Default::default(),
         log: ObservationLog::new(at(1000), entries),
         packets_hash: "ab".repeat(32),
         simulated: Duration::from_secs(3),

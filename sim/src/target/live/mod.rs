@@ -297,6 +297,7 @@ fn outcome(
         faults,
         diagnostics,
         world_files: kube::objects(cast).into_iter().map(|file| (file.name, file.text)).collect(),
+        cast: world.cast.clone(),
         book: Book { records, ejections: ejected, parties, ..Book::default() },
     })
 }

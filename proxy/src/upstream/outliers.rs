@@ -1,6 +1,7 @@
 //! Outlier detection of one cluster at work: its book, what its balancer was told, and the timer of its
 //! sweeps. What is decided is decided in [`crate::cluster::outlier`] and [`crate::cluster::health`].
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,7 +12,7 @@ use wavetank_platform::{Instant, Platform, RandomStream};
 
 use crate::cluster::health::Told;
 use crate::cluster::outlier::{Book, Change, Outcome};
-use crate::ejection::Ejection;
+use crate::ejection::{Ejection, EjectionAction};
 use crate::record::Recorder;
 use crate::snapshot::outlier::OutlierDetection;
 use crate::snapshot::{Assignment, Cluster};
@@ -233,9 +234,23 @@ impl State {
         }
     }
 
+    /// Tells of `changes` one after another, as Envoy does: of several at once the first is told now, alone.
     fn health_changed(&mut self, changes: &[Change], now: Instant) {
-        for _ in changes.iter().filter(|change| change.is_of_health()) {
-            self.told.health_changed(now, self.merge_window, self.book.ejected());
+        let changes: Vec<&Change> = changes.iter().filter(|change| change.is_of_health()).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let put = |out: &mut BTreeSet<SocketAddr>, change: &Change, is_out: bool| match is_out {
+            true => out.insert(change.endpoint),
+            false => out.remove(&change.endpoint),
+        };
+        let mut current = self.book.ejected();
+        for change in changes.iter().rev() {
+            put(&mut current, change, change.action == EjectionAction::Uneject);
+        }
+        for change in changes {
+            put(&mut current, change, change.action != EjectionAction::Uneject);
+            self.told.health_changed(now, self.merge_window, current.clone());
         }
     }
 }
@@ -251,3 +266,6 @@ impl std::fmt::Debug for Outliers {
         f.debug_struct("Outliers").field("cluster", &self.0.cluster).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,7 @@ impl ClusterState {
     pub(crate) async fn pick(
         &self,
         snapshot: &Snapshot,
-        cluster: &Cluster,
+        cluster: &Arc<Cluster>,
         original_dst: Option<SocketAddr>,
         avoid: Avoid<'_>,
     ) -> Result<Picked, Unpickable> {
@@ -201,7 +201,7 @@ impl ClusterState {
     }
 
     /// Tells outlier detection what `snapshot` says of the cluster. Host names are not looked up for it.
-    fn follow(&self, snapshot: &Snapshot, cluster: &Cluster) {
+    fn follow(&self, snapshot: &Snapshot, cluster: &Arc<Cluster>) {
         let assignment = match &cluster.discovery {
             Discovery::Static(assignment) => Some(assignment),
             Discovery::Eds(name) => snapshot.assignments.get(name),

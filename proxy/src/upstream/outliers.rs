@@ -42,6 +42,8 @@ struct Inner {
 struct State {
     /// Of the configuration known last; older ones, which requests under way still see, change nothing.
     version: u64,
+    /// As it was configured last, where it has detection.
+    configured: Option<Arc<Cluster>>,
     detection: Option<Detection>,
     merge_window: Duration,
     /// `None` until the first are known.
@@ -67,6 +69,7 @@ impl Outliers {
     pub(crate) fn new(platform: Platform, reporter: Reporter, cluster: Arc<str>) -> Self {
         let state = Mutex::new(State {
             version: 0,
+            configured: None,
             detection: None,
             merge_window: Duration::ZERO,
             endpoints: None,
@@ -80,23 +83,25 @@ impl Outliers {
 
     /// The cluster is configured like this, and has these endpoints, as of configuration `version`.
     ///
-    /// Detection that is configured differently from before begins with an empty book, for Envoy then makes
-    /// the cluster anew.
-    pub(crate) fn configure(&self, version: u64, cluster: &Cluster, endpoints: &Arc<Assignment>) {
+    /// A cluster that is configured differently from before, in whatever, begins with an empty book, for Envoy
+    /// then makes it anew.
+    pub(crate) fn configure(&self, version: u64, cluster: &Arc<Cluster>, endpoints: &Arc<Assignment>) {
         if !self.is_on() && cluster.outlier_detection.is_none() {
             return;
         }
         let mut state = self.state();
-        let known = state.endpoints.as_ref().is_some_and(|known| Arc::ptr_eq(known, endpoints))
-            && state.detection.as_ref().map(|known| &known.config) == cluster.outlier_detection.as_ref();
-        if version < state.version || (known && state.merge_window == cluster.update_merge_window) {
+        let same = state.configured.as_ref().is_some_and(|known| Arc::ptr_eq(known, cluster));
+        let known = same && state.endpoints.as_ref().is_some_and(|known| Arc::ptr_eq(known, endpoints));
+        if version < state.version || known {
             return;
         }
         let now = self.now();
         state.settle(now);
         state.version = version;
         state.merge_window = cluster.update_merge_window;
-        state.configure_detection(cluster.outlier_detection.as_ref(), now);
+        if !same {
+            state.configure_detection(cluster, now);
+        }
         self.0.is_on.store(state.detection.is_some(), Ordering::Relaxed);
         if state.detection.is_some() {
             state.set_endpoints(endpoints, now);
@@ -214,11 +219,12 @@ impl State {
         told.settle(now, || book.ejected());
     }
 
-    fn configure_detection(&mut self, wanted: Option<&Arc<OutlierDetection>>, now: Instant) {
-        if self.detection.as_ref().map(|known| &known.config) == wanted {
+    fn configure_detection(&mut self, cluster: &Arc<Cluster>, now: Instant) {
+        if self.configured.replace(cluster.clone()).is_some_and(|known| known == *cluster) {
             return;
         }
         (self.book, self.told, self.view, self.endpoints) = (Book::default(), Told::default(), None, None);
+        let wanted = cluster.outlier_detection.as_ref();
         self.detection = wanted.map(|config| Detection { config: config.clone(), since: now, sweeping: None });
     }
 

@@ -1,6 +1,8 @@
-//! Names that hold for the whole mesh.
+//! What holds for the whole mesh.
 
-/// Mesh-wide names.
+use super::access_log::AccessLogs;
+
+/// Mesh-wide names and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshConfig {
     /// DNS domain of the cluster, `cluster.local`.
@@ -9,6 +11,8 @@ pub struct MeshConfig {
     pub trust_domain: String,
     /// Namespace whose configuration holds for all, `istio-system`.
     pub root_namespace: String,
+    /// What the proxies log.
+    pub access_logs: AccessLogs,
 }
 
 impl Default for MeshConfig {
@@ -17,6 +21,7 @@ impl Default for MeshConfig {
             domain: "cluster.local".to_owned(),
             trust_domain: "cluster.local".to_owned(),
             root_namespace: "istio-system".to_owned(),
+            access_logs: AccessLogs::default(),
         }
     }
 }

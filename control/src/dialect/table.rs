@@ -165,6 +165,13 @@ const DIVERGENCES: &[Divergence] = &[
         },
     },
     Divergence {
+        about: "Access log without a format",
+        answer: |d| match d {
+            Dialect::V1_0 => "1.0.3's fields; fewer for TCP".into(),
+            Dialect::V1 => "details, transport failure, server name and route besides".into(),
+        },
+    },
+    Divergence {
         about: "Panic threshold with outlier detection",
         answer: |d| match d.outlier_panic_percent() {
             None => "Envoy's: 50 %".into(),

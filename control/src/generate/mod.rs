@@ -18,11 +18,13 @@
 //! - [`upstream_protocol`]: which HTTP they speak
 //! - [`endpoint`]: their endpoints
 //! - [`http_manager`]: the HTTP connection manager of all of them
+//! - [`access_log`]: what they log
 //! - [`tls`]: TLS contexts with the mesh's identities
 //! - [`metadata`]: provenance and other metadata, in a fixed order
 //! - [`shape`]: small protobuf values
 //! - [`bootstrap`]: one proxy's resources as a static Envoy bootstrap
 
+pub mod access_log;
 pub mod bootstrap;
 pub mod cluster;
 pub mod endpoint;

@@ -6,15 +6,17 @@ mod canary;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use envoy_types::pb::envoy::config::listener::v3::{Listener, filter::ConfigType};
 use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_control::Dialect;
 use wavetank_control::config::access_log::{AccessLog, AccessLogs, ObservationLogs};
 use wavetank_control::generate::{shape, static_bootstrap};
 use wavetank_control::model::Mesh;
+use wavetank_platform::{ConnectOptions, Platform};
 
 /// A port that the test machine surely has free for a gateway.
 const PORT: u16 = 18_083;
@@ -118,38 +120,40 @@ fn envoy_takes_every_log() {
 }
 
 /// Lines of a log, once there are so many.
-fn lines(file: &Path, count: usize) -> Vec<String> {
-    let begin = Instant::now();
-    loop {
+async fn lines(platform: &Platform, file: &Path, count: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for _ in 0..600 {
         let text = std::fs::read_to_string(file).unwrap_or_default();
-        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        if lines.len() >= count || begin.elapsed() > Duration::from_secs(30) {
-            return lines;
+        lines = text.lines().map(str::to_owned).collect();
+        if lines.len() >= count {
+            break;
         }
-        std::thread::sleep(Duration::from_millis(50));
+        platform.clock.sleep(Duration::from_millis(50)).await;
     }
+    lines
 }
 
 /// Sends one request to the gateway, whose endpoints nobody answers at, and waits for its response.
-fn ask() {
-    use std::io::{Read, Write};
-    let begin = Instant::now();
+async fn ask(platform: &Platform) {
+    let address = ([127, 0, 0, 1], PORT).into();
+    let mut tries = 0;
     let mut stream = loop {
-        match std::net::TcpStream::connect(("127.0.0.1", PORT)) {
+        match platform.net.connect(address, ConnectOptions::default()).await {
             Ok(stream) => break stream,
-            Err(error) => assert!(begin.elapsed() < Duration::from_secs(30), "{error}"),
+            Err(error) => assert!(tries < 600, "{error}"),
         }
-        std::thread::sleep(Duration::from_millis(50));
+        tries += 1;
+        platform.clock.sleep(Duration::from_millis(50)).await;
     };
     let request = "GET /env HTTP/1.1\r\nhost: go.example.com\r\nuser-agent: a \"b\"\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).expect("sent");
+    stream.write_all(request.as_bytes()).await.expect("sent");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
+    stream.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
 }
 
-#[test]
-fn what_envoy_writes_tells_of_the_request_its_attempts_and_its_connection() {
+#[tokio::test]
+async fn what_envoy_writes_tells_of_the_request_its_attempts_and_its_connection() {
     let Some(envoy) = std::env::var_os("WAVETANK_ENVOY") else {
         println!("skipped: WAVETANK_ENVOY names no Envoy binary");
         return;
@@ -179,10 +183,11 @@ fn what_envoy_writes_tells_of_the_request_its_attempts_and_its_connection() {
         .spawn()
         .expect("envoy runs");
     let _envoy = Envoy(child);
-    ask();
-    let requests = lines(&folder.join(format!("{}-requests.log", proxy.node_id)), 2);
-    let attempts = lines(&folder.join(format!("{}-attempts.log", proxy.node_id)), 1);
-    let text = lines(&folder.join("istio.log"), 1);
+    let platform = wavetank_platform::linux::platform().expect("a platform");
+    ask(&platform).await;
+    let requests = lines(&platform, &folder.join(format!("{}-requests.log", proxy.node_id)), 2).await;
+    let attempts = lines(&platform, &folder.join(format!("{}-attempts.log", proxy.node_id)), 1).await;
+    let text = lines(&platform, &folder.join("istio.log"), 1).await;
     println!("{}\n{}\n{}", requests.join("\n"), attempts.join("\n"), text.join("\n"));
     let of = |kind: &str, lines: &[String]| -> serde_yaml::Value {
         let wanted = format!("\"kind\":\"{kind}\"");

@@ -193,16 +193,17 @@ impl Diagnostic {
 /// Findings about one text that are kept.
 const FINDINGS_MAX: usize = 200;
 
-/// The first findings, and one that counts those beyond a limit. Whether there is an error stays so.
+/// The first findings, and one that counts those beyond a limit, at the place of the first error among them. Whether
+/// there is an error stays so.
 pub fn at_most(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     if found.len() <= FINDINGS_MAX {
         return found;
     }
     let beyond = found.split_off(FINDINGS_MAX);
-    let severity = beyond.iter().map(|found| found.severity).min().unwrap_or(Severity::Note);
     let message = format!("{} more findings in this file are not shown", beyond.len());
-    let first = beyond.into_iter().next().map(|found| Diagnostic::new(Code(2), severity, &found.span, message));
-    found.extend(first);
+    // The first of the worst, so that an error is told where one is.
+    let worst = beyond.iter().min_by_key(|found| found.severity);
+    found.extend(worst.map(|worst| Diagnostic::new(Code(2), worst.severity, &worst.span, message)));
     found
 }
 
@@ -260,10 +261,13 @@ mod tests {
         let span = Span::at("x.yaml", 1, 1);
         let mut found = vec![Diagnostic::note(Code(9), &span, "m"); FINDINGS_MAX];
         assert_eq!(at_most(found.clone()), found);
-        found.extend([Diagnostic::note(Code(9), &span, "m"), Diagnostic::error(Code(9), &span, "m")]);
+        let error = |line| Diagnostic::error(Code(9), &Span::at("x.yaml", line, 1), "m");
+        found.extend([Diagnostic::note(Code(9), &span, "m"), error(7), error(9)]);
         let kept = at_most(found);
         assert_eq!(kept.len(), FINDINGS_MAX + 1);
-        assert!(kept[FINDINGS_MAX].is_error() && kept[FINDINGS_MAX].message.starts_with("2 more"));
+        assert!(kept[FINDINGS_MAX].is_error() && kept[FINDINGS_MAX].message.starts_with("3 more"));
+        // Once, it was told at the place of the first finding beyond the limit, here a note's.
+        assert_eq!(kept[FINDINGS_MAX].span.line, 7);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 use watch::Folder;
 use wavetank_control::ads::{NoObserver, Observer};
 use wavetank_control::ca::{CaConfig, Identity, KeyType, RootPem};
+use wavetank_control::config::access_log::{AccessLogs, ObservationLogs};
 use wavetank_control::config::{MeshConfig, SourceFile};
 use wavetank_control::diagnostic::Severity;
 use wavetank_control::journal::Journal;
@@ -174,7 +175,7 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
     let root = arguments.ca.as_deref().map(read_root).transpose()?.flatten();
     Ok(ControlConfig {
         dialect,
-        mesh: MeshConfig { observe: arguments.observe, ..MeshConfig::default() },
+        mesh: MeshConfig { access_logs: access_logs(arguments), ..MeshConfig::default() },
         ca: CaConfig { key_type, ..CaConfig::default() },
         root,
         listen: arguments.listen,
@@ -182,6 +183,12 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
         secure_port: arguments.secure_port,
         ..ControlConfig::default()
     })
+}
+
+fn access_logs(arguments: &Arguments) -> AccessLogs {
+    let stdout = || "/dev/stdout".to_owned();
+    let observation = arguments.observe.then(|| ObservationLogs { requests: stdout(), attempts: stdout() });
+    AccessLogs { observation, ..AccessLogs::default() }
 }
 
 fn observer(arguments: &Arguments, platform: &Platform) -> Result<Arc<dyn Observer>, Failure> {

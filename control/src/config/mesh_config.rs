@@ -1,6 +1,8 @@
 //! What holds for the whole mesh.
 
-/// What holds for the whole mesh.
+use super::access_log::AccessLogs;
+
+/// Mesh-wide names and settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeshConfig {
     /// DNS domain of the cluster, `cluster.local`.
@@ -9,10 +11,8 @@ pub struct MeshConfig {
     pub trust_domain: String,
     /// Namespace whose configuration holds for all, `istio-system`.
     pub root_namespace: String,
-    /// Whether proxies write every decision to their standard output, as [`generate::observation`] says.
-    ///
-    /// [`generate::observation`]: crate::generate::observation
-    pub observe: bool,
+    /// What the proxies log.
+    pub access_logs: AccessLogs,
 }
 
 impl Default for MeshConfig {
@@ -21,7 +21,7 @@ impl Default for MeshConfig {
             domain: "cluster.local".to_owned(),
             trust_domain: "cluster.local".to_owned(),
             root_namespace: "istio-system".to_owned(),
-            observe: false,
+            access_logs: AccessLogs::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! that is known and not supported yet is an error that names it; a misspelt one gets the nearest known word.
 //! [`supported`] prints the same tables as a page of the docs.
 
+pub mod access_log;
 pub mod codes;
 mod decode;
 pub mod destination_rule;

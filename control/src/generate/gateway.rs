@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::listener::v3::{FilterChain, Listener};
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration, VirtualHost};
 use indexmap::IndexMap;
 
+use super::access_log::Logs;
 use super::http_manager::{self, Side};
 use super::http_route::{self, Place};
 use super::proxy::ProxyIdentity;
@@ -33,7 +34,7 @@ pub fn listeners_and_routes(mesh: &Mesh, proxy: &ProxyIdentity) -> (Vec<Listener
         .filter_map(|(port, mut servers)| {
             let spoken = servers.first()?.2.protocol;
             servers.retain(|(.., server)| mesh.dialect.shares_port_among_http() || server.protocol == spoken);
-            Some((listener(mesh, port, servers.first()?), routes(mesh, proxy, port, &servers)))
+            Some((listener(mesh, proxy, port, servers.first()?), routes(mesh, proxy, port, &servers)))
         })
         .unzip()
 }
@@ -47,18 +48,20 @@ fn listening_port(mesh: &Mesh, proxy: &ProxyIdentity, port: u16) -> u16 {
     ports.iter().find(|inbound| inbound.port.number == port).map_or(port, |inbound| inbound.endpoint.port)
 }
 
-fn listener(mesh: &Mesh, port: u16, server: &Bound<'_>) -> Listener {
+fn listener(mesh: &Mesh, proxy: &ProxyIdentity, port: u16, server: &Bound<'_>) -> Listener {
+    let logs = &Logs::new(mesh, proxy, Side::Gateway);
     let prefix = format!("outbound_0.0.0.0_{port}");
     let routes = http_manager::rds(&configuration_name(port));
     Listener {
         name: format!("0.0.0.0_{port}"),
         address: shape::address("0.0.0.0", port),
         filter_chains: vec![FilterChain {
-            filters: vec![http_manager::filter(mesh, Side::Gateway, &prefix, routes)],
+            filters: vec![http_manager::filter(mesh.dialect, Side::Gateway, &prefix, routes, logs)],
             ..Default::default()
         }],
         metadata: server_provenance(server),
         traffic_direction: TrafficDirection::Outbound as i32,
+        access_log: logs.listener(),
         ..Default::default()
     }
 }

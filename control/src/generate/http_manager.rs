@@ -14,9 +14,9 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
     http_filter,
 };
 
-use super::{observation, shape};
-use crate::dialect::ForwardClientCert;
-use crate::model::Mesh;
+use super::access_log::Logs;
+use super::shape;
+use crate::dialect::{Dialect, ForwardClientCert};
 
 /// Which side of the mesh a connection manager stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +40,26 @@ pub fn inline(routes: RouteConfiguration) -> RouteSpecifier {
 }
 
 /// The network filter.
-pub fn filter(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> Filter {
-    let manager = manager(mesh, side, stat_prefix, routes);
+pub fn filter(dialect: Dialect, side: Side, stat_prefix: &str, routes: RouteSpecifier, logs: &Logs<'_>) -> Filter {
+    let manager = manager(dialect, side, stat_prefix, routes, logs);
     Filter {
         name: "envoy.filters.network.http_connection_manager".to_owned(),
         config_type: Some(filter::ConfigType::TypedConfig(shape::any(&manager))),
     }
 }
 
-fn manager(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -> HttpConnectionManager {
-    let dialect = mesh.dialect;
+fn manager(
+    dialect: Dialect,
+    side: Side,
+    stat_prefix: &str,
+    routes: RouteSpecifier,
+    logs: &Logs<'_>,
+) -> HttpConnectionManager {
+    let route_config = match &routes {
+        RouteSpecifier::Rds(rds) => rds.route_config_name.as_str(),
+        RouteSpecifier::RouteConfig(routes) => routes.name.as_str(),
+        RouteSpecifier::ScopedRoutes(_) => "",
+    };
     let client_cert = match side {
         Side::Outbound => ForwardClientCert::Sanitize,
         Side::Inbound => dialect.inbound_client_cert(),
@@ -59,8 +69,8 @@ fn manager(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -
     let normalize = dialect.normalizes_paths();
     HttpConnectionManager {
         stat_prefix: stat_prefix.to_owned(),
-        http_filters: vec![router(mesh.config.observe)],
-        access_log: if mesh.config.observe { vec![observation::of_requests()] } else { Vec::new() },
+        access_log: logs.http(route_config),
+        http_filters: vec![router(logs)],
         server_name: server_name.unwrap_or_default().to_owned(),
         stream_idle_timeout: shape::duration(Duration::ZERO),
         use_remote_address: shape::flag(side == Side::Gateway),
@@ -79,9 +89,8 @@ fn manager(mesh: &Mesh, side: Side, stat_prefix: &str, routes: RouteSpecifier) -
     }
 }
 
-fn router(observe: bool) -> HttpFilter {
-    let upstream_log = if observe { vec![observation::of_attempts()] } else { Vec::new() };
-    let router = Router { upstream_log, ..Router::default() };
+fn router(logs: &Logs<'_>) -> HttpFilter {
+    let router = Router { upstream_log: logs.attempts(), ..Default::default() };
     HttpFilter {
         name: "envoy.filters.http.router".to_owned(),
         config_type: Some(http_filter::ConfigType::TypedConfig(shape::any(&router))),

@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 
+use super::access_log::Logs;
 use super::cluster::{BLACK_HOLE, INBOUND_PASSTHROUGH, inbound_name, service_origin};
 use super::http_manager::{self, Side};
 use super::listener::{listener_filter, tcp};
@@ -36,16 +37,17 @@ pub fn ports<'m>(mesh: &'m Mesh, proxy: &ProxyIdentity) -> Vec<InboundPort<'m>> 
 }
 
 /// `virtualInbound`.
-pub fn listener(mesh: &Mesh, ports: &[InboundPort<'_>]) -> Listener {
+pub fn listener(mesh: &Mesh, proxy: &ProxyIdentity, ports: &[InboundPort<'_>]) -> Listener {
+    let logs = &Logs::new(mesh, proxy, Side::Inbound);
     let mut chains = vec![FilterChain {
         // A connection to the captured port itself would go round in circles.
         name: "virtualInbound-blackhole".to_owned(),
         filter_chain_match: matching(Some(INBOUND_PORT), None),
-        filters: vec![tcp(mesh, BLACK_HOLE, BLACK_HOLE)],
+        filters: vec![tcp(BLACK_HOLE, BLACK_HOLE, logs)],
         ..Default::default()
     }];
-    chains.extend(ports.iter().flat_map(|port| port_chains(mesh, port)));
-    let passthrough = || vec![tcp(mesh, INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH)];
+    chains.extend(ports.iter().flat_map(|port| port_chains(mesh, port, logs)));
+    let passthrough = || vec![tcp(INBOUND_PASSTHROUGH, INBOUND_PASSTHROUGH, logs)];
     let mut listener = Listener {
         name: "virtualInbound".to_owned(),
         address: shape::address("0.0.0.0", INBOUND_PORT),
@@ -71,24 +73,25 @@ pub fn listener(mesh: &Mesh, ports: &[InboundPort<'_>]) -> Listener {
         ..Default::default()
     });
     listener.filter_chains = chains;
+    listener.access_log = logs.listener();
     listener
 }
 
-fn port_chains(mesh: &Mesh, port: &InboundPort<'_>) -> Vec<FilterChain> {
+fn port_chains(mesh: &Mesh, port: &InboundPort<'_>, logs: &Logs<'_>) -> Vec<FilterChain> {
     let number = port.endpoint.port;
     let is_http = port.port.protocol.is_http();
     let name = format!("0.0.0.0_{number}");
     let plain = |transport: Option<&str>| FilterChain {
         name: name.clone(),
         filter_chain_match: matching(Some(number), transport),
-        filters: vec![filter(mesh, port)],
+        filters: vec![filter(mesh, port, logs)],
         metadata: metadata::provenance(&port.port.span, &service_origin(port.service, port.port)),
         ..Default::default()
     };
     match mesh.dialect.inbound_tls() {
         InboundTls::Plaintext => vec![plain(None)],
         InboundTls::Permissive => {
-            let mut mutual = secure(&name, Some(number), vec![filter(mesh, port)], is_http);
+            let mut mutual = secure(&name, Some(number), vec![filter(mesh, port, logs)], is_http);
             mutual.metadata = metadata::provenance(&port.port.span, &service_origin(port.service, port.port));
             // TLS of the application's own passes a TCP port untouched.
             vec![mutual, plain(is_http.then_some("raw_buffer"))]
@@ -117,13 +120,13 @@ fn matching(port: Option<u16>, transport: Option<&str>) -> Option<FilterChainMat
     })
 }
 
-fn filter(mesh: &Mesh, port: &InboundPort<'_>) -> Filter {
+fn filter(mesh: &Mesh, port: &InboundPort<'_>, logs: &Logs<'_>) -> Filter {
     let cluster = inbound_name(mesh.dialect, port);
     if !port.port.protocol.is_http() {
-        return tcp(mesh, &cluster, &cluster);
+        return tcp(&cluster, &cluster, logs);
     }
     let prefix = format!("inbound_0.0.0.0_{}", port.endpoint.port);
-    http_manager::filter(mesh, Side::Inbound, &prefix, http_manager::inline(routes(mesh, port, cluster)))
+    http_manager::filter(mesh.dialect, Side::Inbound, &prefix, http_manager::inline(routes(mesh, port, cluster)), logs)
 }
 
 fn routes(mesh: &Mesh, port: &InboundPort<'_>, cluster: String) -> RouteConfiguration {

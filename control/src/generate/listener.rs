@@ -12,10 +12,11 @@ use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::H
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::{TcpProxy, tcp_proxy};
 use envoy_types::pb::google::protobuf::Any;
 
+use super::access_log::Logs;
 use super::cluster::{BLACK_HOLE, PASSTHROUGH, outbound_name, service_origin};
 use super::http_manager::{self, Side};
 use super::proxy::ProxyIdentity;
-use super::{metadata, observation, route, shape};
+use super::{metadata, route, shape};
 use crate::dialect::{Dialect, UnknownDestination};
 use crate::model::{ClusterIp, Mesh, Protocol, Service, ServicePort};
 
@@ -23,9 +24,11 @@ use crate::model::{ClusterIp, Mesh, Protocol, Service, ServicePort};
 pub const OUTBOUND_PORT: u16 = 15_001;
 
 /// All outbound listeners: the captured port first, then HTTP ports, then single addresses.
-pub fn outbound(mesh: &Mesh, _proxy: &ProxyIdentity) -> Vec<Listener> {
-    let mut listeners = vec![captured(mesh)];
-    listeners.extend(route::http_ports(mesh).iter().filter_map(|(port, services)| http_port(mesh, *port, services)));
+pub fn outbound(mesh: &Mesh, proxy: &ProxyIdentity) -> Vec<Listener> {
+    let logs = &Logs::new(mesh, proxy, Side::Outbound);
+    let mut listeners = vec![captured(mesh.dialect, logs)];
+    listeners
+        .extend(route::http_ports(mesh).iter().filter_map(|(port, services)| http_port(mesh, *port, services, logs)));
     let mut single = BTreeMap::new();
     for service in mesh.services.values() {
         for port in service.ports.iter().filter(|port| !port.protocol.is_http() && port.protocol != Protocol::Udp) {
@@ -37,8 +40,11 @@ pub fn outbound(mesh: &Mesh, _proxy: &ProxyIdentity) -> Vec<Listener> {
     listeners.extend(
         single
             .into_iter()
-            .map(|((address, number), (service, port))| single_address(mesh, address, number, service, port)),
+            .map(|((address, number), (service, port))| single_address(mesh, (address, number), (service, port), logs)),
     );
+    for listener in &mut listeners {
+        listener.access_log = logs.listener();
+    }
     listeners
 }
 
@@ -59,8 +65,8 @@ fn unknown_destination(dialect: Dialect) -> &'static str {
     }
 }
 
-fn captured(mesh: &Mesh) -> Listener {
-    let unknown = unknown_destination(mesh.dialect);
+fn captured(dialect: Dialect, logs: &Logs<'_>) -> Listener {
+    let unknown = unknown_destination(dialect);
     Listener {
         name: "virtualOutbound".to_owned(),
         address: shape::address("0.0.0.0", OUTBOUND_PORT),
@@ -72,12 +78,12 @@ fn captured(mesh: &Mesh) -> Listener {
                     destination_port: shape::number(OUTBOUND_PORT.into()),
                     ..Default::default()
                 }),
-                filters: vec![tcp(mesh, BLACK_HOLE, BLACK_HOLE)],
+                filters: vec![tcp(BLACK_HOLE, BLACK_HOLE, logs)],
                 ..Default::default()
             },
             FilterChain {
                 name: "virtualOutbound-catchall-tcp".to_owned(),
-                filters: vec![tcp(mesh, unknown, unknown)],
+                filters: vec![tcp(unknown, unknown, logs)],
                 ..Default::default()
             },
         ],
@@ -87,10 +93,11 @@ fn captured(mesh: &Mesh) -> Listener {
     }
 }
 
-fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> Option<Listener> {
+fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)], logs: &Logs<'_>) -> Option<Listener> {
     let (service, first) = services.first()?;
     let prefix = format!("outbound_0.0.0.0_{port}");
-    let manager = http_manager::filter(mesh, Side::Outbound, &prefix, http_manager::rds(&port.to_string()));
+    let manager =
+        http_manager::filter(mesh.dialect, Side::Outbound, &prefix, http_manager::rds(&port.to_string()), logs);
     let mut listener = Listener {
         name: format!("0.0.0.0_{port}"),
         address: shape::address("0.0.0.0", port),
@@ -101,7 +108,7 @@ fn http_port(mesh: &Mesh, port: u16, services: &[(&Service, &ServicePort)]) -> O
     };
     if mesh.dialect.inspects_http_ports() {
         let unknown = unknown_destination(mesh.dialect);
-        let bytes = FilterChain { filters: vec![tcp(mesh, unknown, unknown)], ..Default::default() };
+        let bytes = FilterChain { filters: vec![tcp(unknown, unknown, logs)], ..Default::default() };
         inspect(&mut listener, manager, bytes);
     } else {
         listener.filter_chains = vec![FilterChain { filters: vec![manager], ..Default::default() }];
@@ -127,9 +134,14 @@ fn inspect(listener: &mut Listener, manager: Filter, bytes: FilterChain) {
     listener.listener_filters_timeout = shape::duration(Duration::ZERO);
 }
 
-fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, port: &ServicePort) -> Listener {
+fn single_address(
+    mesh: &Mesh,
+    (address, number): (IpAddr, u16),
+    (service, port): (&Service, &ServicePort),
+    logs: &Logs<'_>,
+) -> Listener {
     let cluster = outbound_name(number, None, &service.hostname);
-    let bytes = FilterChain { filters: vec![tcp(mesh, &cluster, &cluster)], ..Default::default() };
+    let bytes = FilterChain { filters: vec![tcp(&cluster, &cluster, logs)], ..Default::default() };
     let mut listener = Listener {
         name: format!("{address}_{number}"),
         address: shape::ip_address(address, number),
@@ -144,16 +156,16 @@ fn single_address(mesh: &Mesh, address: IpAddr, number: u16, service: &Service, 
     }
     let prefix = format!("outbound_{address}_{number}");
     let routes = http_manager::rds(&route::sniffed_name(service, port));
-    inspect(&mut listener, http_manager::filter(mesh, Side::Outbound, &prefix, routes), bytes);
+    inspect(&mut listener, http_manager::filter(mesh.dialect, Side::Outbound, &prefix, routes, logs), bytes);
     listener
 }
 
 /// A TCP proxy to `cluster`.
-pub(super) fn tcp(mesh: &Mesh, stat_prefix: &str, cluster: &str) -> Filter {
+pub(super) fn tcp(stat_prefix: &str, cluster: &str, logs: &Logs<'_>) -> Filter {
     let proxy = TcpProxy {
         stat_prefix: stat_prefix.to_owned(),
+        access_log: logs.tcp(),
         cluster_specifier: Some(tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
-        access_log: if mesh.config.observe { vec![observation::of_requests()] } else { Vec::new() },
         ..Default::default()
     };
     Filter {

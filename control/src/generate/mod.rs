@@ -18,12 +18,13 @@
 //! - [`upstream_protocol`]: which HTTP they speak
 //! - [`endpoint`]: their endpoints
 //! - [`http_manager`]: the HTTP connection manager of all of them
-//! - [`observation`]: access logs that say all of a proxy's decisions
+//! - [`access_log`]: what they log
 //! - [`tls`]: TLS contexts with the mesh's identities
 //! - [`metadata`]: provenance and other metadata, in a fixed order
 //! - [`shape`]: small protobuf values
 //! - [`bootstrap`]: one proxy's resources as a static Envoy bootstrap
 
+pub mod access_log;
 pub mod bootstrap;
 pub mod cluster;
 pub mod endpoint;
@@ -34,7 +35,6 @@ pub mod inbound;
 pub mod listener;
 pub mod matcher;
 pub mod metadata;
-pub mod observation;
 pub mod outlier;
 pub mod proxy;
 pub mod resources;

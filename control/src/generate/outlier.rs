@@ -1,5 +1,7 @@
 //! Outlier detection of a cluster. Istio: `applyOutlierDetection`.
 
+use std::time::Duration;
+
 use envoy_types::pb::envoy::config::cluster::v3::cluster::CommonLbConfig;
 use envoy_types::pb::envoy::config::cluster::v3::{Cluster, OutlierDetection};
 use envoy_types::pb::envoy::r#type::v3::Percent;
@@ -11,11 +13,13 @@ use crate::model::OutlierDetection as Asked;
 
 /// Gives `cluster` what is asked for, as the dialect means it.
 pub fn detect(dialect: Dialect, asked: &Asked, cluster: &mut Cluster) {
+    let base = asked.base_ejection_time.as_ref().map_or(Duration::ZERO, |time| time.value);
     let mut detection = OutlierDetection {
         interval: asked.interval.as_ref().and_then(|interval| shape::duration(interval.value)),
         base_ejection_time: asked.base_ejection_time.as_ref().and_then(|time| shape::duration(time.value)),
         max_ejection_percent: asked.max_ejection_percent.and_then(shape::number),
-        max_ejection_time: dialect.ejection_time_max().and_then(shape::duration),
+        // Envoy refuses one below the base.
+        max_ejection_time: dialect.ejection_time_max().map(|max| max.max(base)).and_then(shape::duration),
         always_eject_one_host: dialect.always_ejects_one().then_some(true).and_then(shape::flag),
         ..Default::default()
     };

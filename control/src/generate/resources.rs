@@ -49,7 +49,7 @@ pub fn own(mesh: &Mesh, proxy: &ProxyIdentity) -> Resources {
             let ports = inbound::ports(mesh, proxy);
             clusters.extend(ports.iter().map(|port| cluster::inbound(mesh, port)));
             let mut listeners = listener::outbound(mesh, proxy);
-            listeners.push(inbound::listener(mesh, &ports));
+            listeners.push(inbound::listener(mesh, proxy, &ports));
             Resources { listeners, routes: route::outbound(mesh, proxy), clusters, endpoints: Vec::new() }
         }
     }

@@ -150,6 +150,14 @@ fn consecutive_errors_are_gateway_failures_in_1_0() {
     assert_eq!(detection(Dialect::V1_0, spec), (Some(wanted), None));
 }
 
+/// Once, proxies refused the cluster.
+#[test]
+fn an_ejection_may_last_longer_than_a_year_in_1_0() {
+    let spec = "{host: go, trafficPolicy: {outlierDetection: {baseEjectionTime: 10000h}}}";
+    let wanted = detection(Dialect::V1_0, spec).0.expect("detection");
+    assert_eq!((wanted.base_ejection_time, wanted.max_ejection_time), (seconds(36_000_000), seconds(36_000_000)));
+}
+
 #[test]
 fn consecutive_errors_do_nothing_today() {
     let spec = "{host: go, trafficPolicy: {outlierDetection: {consecutiveErrors: 3}}}";

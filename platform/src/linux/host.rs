@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, ring};
 
@@ -48,6 +49,9 @@ fn os_entropy() -> io::Result<Entropy> {
     Ok(Entropy::from_key(key))
 }
 
+/// Deadlines beyond it are taken for it: a century. The operating system's clock has no room for the end of time.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 #[derive(Debug)]
 struct LinuxClock {
     start: tokio::time::Instant,
@@ -64,7 +68,7 @@ impl Clock for LinuxClock {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Sleep {
-        tokio::time::sleep_until(self.start + deadline.since_start())
+        tokio::time::sleep_until(self.start + deadline.since_start().min(FAR))
     }
 }
 
@@ -95,5 +99,18 @@ struct TokioSpawn;
 impl Spawn for TokioSpawn {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
         Task::new(tokio::spawn(future).abort_handle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Once, a sleep of `i64::MAX` seconds added up to a moment that the system's clock cannot hold.
+    #[tokio::test]
+    async fn a_sleep_to_the_end_of_time_is_long() {
+        let platform = platform().expect("random bytes");
+        let late = platform.clock.timeout(Duration::from_millis(2), platform.clock.sleep(Duration::MAX));
+        assert!(late.await.is_err());
     }
 }

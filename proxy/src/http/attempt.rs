@@ -38,7 +38,7 @@ pub(crate) struct Attempting<'a> {
     /// The configuration of the request.
     pub(crate) snapshot: &'a Snapshot,
     /// The cluster.
-    pub(crate) cluster: &'a Cluster,
+    pub(crate) cluster: &'a Arc<Cluster>,
     /// The cluster's state.
     pub(crate) state: &'a ClusterState,
     /// Counted from 1.
@@ -181,7 +181,7 @@ impl Attempting<'_> {
         watchdog: &mut Watchdog,
         noted: &mut Attempt,
     ) -> Result<Lease, Ended> {
-        let leasing = pool.lease(Settings::from(self.cluster));
+        let leasing = pool.lease(Settings::from(&**self.cluster));
         let lease = match watchdog.guard(leasing).await {
             Ok(lease) => lease,
             Err(expired) => {

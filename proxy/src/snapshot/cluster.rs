@@ -10,7 +10,7 @@ use super::tls::TransportSocket;
 use crate::record::Provenance;
 
 /// `envoy.config.cluster.v3.Cluster`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
     /// Name, unique in a proxy.
     pub name: Arc<str>,
@@ -81,7 +81,7 @@ impl Cluster {
 }
 
 /// Cluster type.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Discovery {
     /// Endpoints written in the cluster.
     Static(Arc<Assignment>),
@@ -94,7 +94,7 @@ pub enum Discovery {
 }
 
 /// `ClusterLoadAssignment`, flattened: localities in order, their endpoints in order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Assignment {
     endpoints: Vec<Endpoint>,
     healthy: Vec<u32>,
@@ -135,7 +135,7 @@ impl Assignment {
 }
 
 /// `LbEndpoint`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Endpoint {
     /// Address.
     pub address: SocketAddr,
@@ -155,7 +155,7 @@ impl Endpoint {
 }
 
 /// `transport_socket_matches[]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TransportSocketMatch {
     /// Name.
     pub name: Arc<str>,

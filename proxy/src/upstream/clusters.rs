@@ -1,7 +1,7 @@
 //! The state of every cluster, by name: breakers, balancer, pools. A change of configuration leaves it as
 //! it is, but for pools of endpoints that are no longer there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,7 +164,7 @@ impl ClusterState {
     pub(crate) async fn pick(
         &self,
         snapshot: &Snapshot,
-        cluster: &Cluster,
+        cluster: &Arc<Cluster>,
         original_dst: Option<SocketAddr>,
         avoid: Avoid<'_>,
     ) -> Result<Picked, Unpickable> {
@@ -201,7 +201,7 @@ impl ClusterState {
     }
 
     /// Tells outlier detection what `snapshot` says of the cluster. Host names are not looked up for it.
-    fn follow(&self, snapshot: &Snapshot, cluster: &Cluster) {
+    fn follow(&self, snapshot: &Snapshot, cluster: &Arc<Cluster>) {
         let assignment = match &cluster.discovery {
             Discovery::Static(assignment) => Some(assignment),
             Discovery::Eds(name) => snapshot.assignments.get(name),
@@ -253,10 +253,20 @@ impl ClusterState {
                 endpoints.extend(addresses.into_iter().map(|ip| Endpoint::at(SocketAddr::new(ip, *port))));
             }
         }
-        let assignment = Arc::new(Assignment::new(endpoints));
-        *lock(&self.resolved) = Some((now, assignment.clone()));
+        let mut resolved = lock(&self.resolved);
+        // A look-up that changes nothing is no change: not even the order of the addresses counts, which a
+        // server may turn with each answer.
+        let assignment = match resolved.take() {
+            Some((_, known)) if addresses(known.endpoints()) == addresses(&endpoints) => known,
+            _ => Arc::new(Assignment::new(endpoints)),
+        };
+        *resolved = Some((now, assignment.clone()));
         assignment
     }
+}
+
+fn addresses(endpoints: &[Endpoint]) -> BTreeSet<SocketAddr> {
+    endpoints.iter().map(|endpoint| endpoint.address).collect()
 }
 
 impl Drop for Active {

@@ -1,6 +1,7 @@
 //! Outlier detection of one cluster at work: its book, what its balancer was told, and the timer of its
 //! sweeps. What is decided is decided in [`crate::cluster::outlier`] and [`crate::cluster::health`].
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,7 +12,7 @@ use wavetank_platform::{Instant, Platform, RandomStream};
 
 use crate::cluster::health::Told;
 use crate::cluster::outlier::{Book, Change, Outcome};
-use crate::ejection::Ejection;
+use crate::ejection::{Ejection, EjectionAction};
 use crate::record::Recorder;
 use crate::snapshot::outlier::OutlierDetection;
 use crate::snapshot::{Assignment, Cluster};
@@ -41,6 +42,8 @@ struct Inner {
 struct State {
     /// Of the configuration known last; older ones, which requests under way still see, change nothing.
     version: u64,
+    /// As it was configured last, where it has detection.
+    configured: Option<Arc<Cluster>>,
     detection: Option<Detection>,
     merge_window: Duration,
     /// `None` until the first are known.
@@ -66,6 +69,7 @@ impl Outliers {
     pub(crate) fn new(platform: Platform, reporter: Reporter, cluster: Arc<str>) -> Self {
         let state = Mutex::new(State {
             version: 0,
+            configured: None,
             detection: None,
             merge_window: Duration::ZERO,
             endpoints: None,
@@ -79,23 +83,25 @@ impl Outliers {
 
     /// The cluster is configured like this, and has these endpoints, as of configuration `version`.
     ///
-    /// Detection that is configured differently from before begins with an empty book, for Envoy then makes
-    /// the cluster anew.
-    pub(crate) fn configure(&self, version: u64, cluster: &Cluster, endpoints: &Arc<Assignment>) {
+    /// A cluster that is configured differently from before, in whatever, begins with an empty book, for Envoy
+    /// then makes it anew.
+    pub(crate) fn configure(&self, version: u64, cluster: &Arc<Cluster>, endpoints: &Arc<Assignment>) {
         if !self.is_on() && cluster.outlier_detection.is_none() {
             return;
         }
         let mut state = self.state();
-        let known = state.endpoints.as_ref().is_some_and(|known| Arc::ptr_eq(known, endpoints))
-            && state.detection.as_ref().map(|known| &known.config) == cluster.outlier_detection.as_ref();
-        if version < state.version || (known && state.merge_window == cluster.update_merge_window) {
+        let same = state.configured.as_ref().is_some_and(|known| Arc::ptr_eq(known, cluster));
+        let known = same && state.endpoints.as_ref().is_some_and(|known| Arc::ptr_eq(known, endpoints));
+        if version < state.version || known {
             return;
         }
         let now = self.now();
         state.settle(now);
         state.version = version;
         state.merge_window = cluster.update_merge_window;
-        state.configure_detection(cluster.outlier_detection.as_ref(), now);
+        if !same {
+            state.configure_detection(cluster, now);
+        }
         self.0.is_on.store(state.detection.is_some(), Ordering::Relaxed);
         if state.detection.is_some() {
             state.set_endpoints(endpoints, now);
@@ -213,11 +219,12 @@ impl State {
         told.settle(now, || book.ejected());
     }
 
-    fn configure_detection(&mut self, wanted: Option<&Arc<OutlierDetection>>, now: Instant) {
-        if self.detection.as_ref().map(|known| &known.config) == wanted {
+    fn configure_detection(&mut self, cluster: &Arc<Cluster>, now: Instant) {
+        if self.configured.replace(cluster.clone()).is_some_and(|known| known == *cluster) {
             return;
         }
         (self.book, self.told, self.view, self.endpoints) = (Book::default(), Told::default(), None, None);
+        let wanted = cluster.outlier_detection.as_ref();
         self.detection = wanted.map(|config| Detection { config: config.clone(), since: now, sweeping: None });
     }
 
@@ -233,9 +240,23 @@ impl State {
         }
     }
 
+    /// Tells of `changes` one after another, as Envoy does: of several at once the first is told now, alone.
     fn health_changed(&mut self, changes: &[Change], now: Instant) {
-        for _ in changes.iter().filter(|change| change.is_of_health()) {
-            self.told.health_changed(now, self.merge_window, self.book.ejected());
+        let changes: Vec<&Change> = changes.iter().filter(|change| change.is_of_health()).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let put = |out: &mut BTreeSet<SocketAddr>, change: &Change, is_out: bool| match is_out {
+            true => out.insert(change.endpoint),
+            false => out.remove(&change.endpoint),
+        };
+        let mut current = self.book.ejected();
+        for change in changes.iter().rev() {
+            put(&mut current, change, change.action == EjectionAction::Uneject);
+        }
+        for change in changes {
+            put(&mut current, change, change.action != EjectionAction::Uneject);
+            self.told.health_changed(now, self.merge_window, current.clone());
         }
     }
 }
@@ -251,3 +272,6 @@ impl std::fmt::Debug for Outliers {
         f.debug_struct("Outliers").field("cluster", &self.0.cluster).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,10 +29,14 @@ pub fn parse<M: Message + Default>(any: &Any, type_wanted: &str) -> Result<M, Fa
     M::decode(&*any.value).map_err(|error| Fault::new("value", format_args!("a {type_wanted}"), error))
 }
 
+/// The longest duration of protobuf, about 10,000 years.
+const SECONDS_MAX: i64 = 315_576_000_000;
+
 /// A duration that is not negative.
 pub fn duration(value: &ProtoDuration) -> Result<Duration, Fault> {
-    let fault = || Fault::new("", "a duration from 0", format_args!("{} s {} ns", value.seconds, value.nanos));
-    let seconds = u64::try_from(value.seconds).map_err(|_| fault())?;
+    let wanted = format_args!("a duration from 0 to {SECONDS_MAX} s");
+    let fault = || Fault::new("", wanted, format_args!("{} s {} ns", value.seconds, value.nanos));
+    let seconds = u64::try_from(value.seconds).ok().filter(|_| value.seconds <= SECONDS_MAX).ok_or_else(fault)?;
     let nanos = u32::try_from(value.nanos).ok().filter(|nanos| *nanos < 1_000_000_000).ok_or_else(fault)?;
     Ok(Duration::new(seconds, nanos))
 }

@@ -133,7 +133,7 @@ async fn start_envoy(
     args.extend(["--log-path", &said.display().to_string(), "-c", &file.display().to_string()].map(str::to_owned));
     let start = Start { program, args, as_proxy: true, log: &log, spoken_with: false };
     let process = Process::start(world.host(index), &start)?;
-    let book = EnvoyLog::of(&log, node_id(pod), pod.role == Role::Gateway, world.epoch);
+    let book = EnvoyLog::of(&log, node_id(pod), world.epoch);
     let mut own = world.pod(index);
     let events = EnvoyEvents::of(&events, node_id(pod), world.epoch);
     own.sidecar.books.push(Written::Envoy(book, events));

@@ -199,6 +199,10 @@ fn what_would_change_traffic_is_refused_by_field() {
             "outlier_detection.interval: wanted 1ms at least, got 0ns",
         ),
         (
+            outlier_fault(|outlier| outlier.interval = Some(Duration { seconds: i64::MAX, nanos: 0 })),
+            "outlier_detection.interval: wanted a duration from 0 to 315576000000 s, got 9223372036854775807 s 0 ns",
+        ),
+        (
             outlier_fault(|outlier| outlier.max_ejection_time = Some(Duration { seconds: 29, nanos: 0 })),
             "outlier_detection.max_ejection_time: wanted 30s at least, got 29s",
         ),
@@ -209,7 +213,7 @@ fn what_would_change_traffic_is_refused_by_field() {
         (fault(|message| message.connect_timeout = millis(0)), "connect_timeout: wanted more than 0, got 0"),
         (
             fault(|message| message.connect_timeout = Some(Duration { seconds: -1, nanos: 0 })),
-            "connect_timeout: wanted a duration from 0, got -1 s 0 ns",
+            "connect_timeout: wanted a duration from 0 to 315576000000 s, got -1 s 0 ns",
         ),
         (fault(|message| message.eds_cluster_config = None), "eds_cluster_config: wanted a value, got nothing"),
         (

@@ -1,7 +1,6 @@
 //! The downstream side of one HTTP connection, and the answers it gets.
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use wavetank_platform::BoxFuture;
 
+use super::gate::Passage;
 use super::headers::{ResponseFacts, finish_response};
 use super::intake::Form;
 use super::open_record::OpenRecord;
@@ -41,8 +41,8 @@ pub(crate) struct Caller {
     pub(crate) activity: Arc<Activity>,
     /// When to leave.
     pub(crate) draining: Draining,
-    /// A request of an older HTTP came, which is refused.
-    pub(crate) low_version: AtomicBool,
+    /// Who has the bytes after a request for another protocol.
+    pub(crate) passage: Passage,
     /// Runs on the connection once it speaks another protocol.
     pub(crate) tunnel: Mutex<Option<BoxFuture<'static, ()>>>,
 }

@@ -32,9 +32,6 @@ use crate::snapshot::route::{Forward, HeaderMutations, RetryOn, RetryPolicy, Rou
 use crate::snapshot::{Cluster, RouteConfig, Snapshot};
 use crate::upstream::reset::Reset;
 
-/// Envoy's bound on a stream without progress.
-const STREAM_IDLE_DEFAULT: Duration = Duration::from_secs(300);
-
 /// A request whose route sends it to a cluster.
 pub(crate) struct Forwarding<'a> {
     /// Its answer's side.
@@ -136,6 +133,7 @@ fn answer(
     let zero = response.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     answering.upstream(response, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
         Some((ours, theirs)) => {
+            answering.caller.passage.open();
             answering.caller.set_tunnel(Box::pin(tunnel::run(ours, theirs, record, lent)));
             ResponseBody::Empty
         }
@@ -167,14 +165,12 @@ fn retry_policy(forwarding: &Forwarding<'_>, intake: &Intake) -> Option<Arc<Retr
 
 fn bounds(forwarding: &Forwarding<'_>, timeouts: Timeouts) -> Bounds {
     let manager = &forwarding.answering.caller.manager;
-    let idle = forwarding.forward.idle_timeout.or(manager.stream_idle_timeout).unwrap_or(STREAM_IDLE_DEFAULT);
     let set = |bound: Duration| (!bound.is_zero()).then_some(bound);
-    Bounds {
-        route: timeouts.global,
-        per_try: timeouts.per_try,
-        idle: set(idle),
-        request: manager.request_timeout.and_then(set),
-    }
+    let idle = match forwarding.forward.idle_timeout {
+        Some(of_route) => set(of_route),
+        None => manager.stream_idle_within(),
+    };
+    Bounds { route: timeouts.global, per_try: timeouts.per_try, idle, request: manager.request_timeout.and_then(set) }
 }
 
 /// The attempts of one request.

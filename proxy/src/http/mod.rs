@@ -2,7 +2,8 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`server`]: the codec of a downstream connection, its idle timeout and drain
-//! - [`codec_error`]: answers to what is no HTTP/1
+//! - [`gate`]: HTTP/1 requests before the codec reads them
+//! - [`codec_error`]: answers to what the codec refuses by itself
 //! - [`caller`]: the downstream side of a connection, and the form of its answers
 //! - [`exchange`]: one request, from its head to the head of its answer
 //! - [`intake`]: what a head says, or why it goes no further
@@ -21,6 +22,7 @@ mod caller;
 mod codec_error;
 mod exchange;
 mod forward;
+mod gate;
 pub mod headers;
 mod intake;
 pub mod names;

@@ -219,7 +219,7 @@ impl RequestLine<'_> {
 fn request_line(line: &[u8]) -> Result<RequestLine<'_>, Refusal> {
     let mut parts = line.splitn(3, |byte| *byte == b' ');
     let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if METHODS.binary_search(&method).is_err() {
+    if !matches!(method, b"GET" | b"POST") && METHODS.binary_search(&method).is_err() {
         return Err(CODEC_ERROR.into());
     }
     if line.contains(&0) {
@@ -262,8 +262,11 @@ struct Again {
 impl<'a> Fields<'a> {
     /// One line: a name, a colon at once, a value.
     fn read(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
-        let colon = memchr::memchr(b':', line).ok_or(CODEC_ERROR)?;
-        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        let end = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+        let (name, [b':', value @ ..]) = line.split_at(end) else { return Err(CODEC_ERROR.into()) };
+        if name.is_empty() {
+            return Err(CODEC_ERROR.into());
+        }
         // No early exit, so that it is done many bytes at a time.
         if value.iter().fold(false, |found, byte| found | is_control(*byte)) {
             return Err(if value.contains(&b'\r') {
@@ -272,9 +275,6 @@ impl<'a> Fields<'a> {
                 Failure::BadRequest("http1.invalid_characters")
             }
             .into());
-        }
-        if !name.iter().all(|byte| is_token(*byte)) || name.is_empty() {
-            return Err(CODEC_ERROR.into());
         }
         let (slot, again) = match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => (&mut self.host, &mut self.again.host),

@@ -6,7 +6,8 @@ mod io_support;
 use std::time::Duration;
 
 use io_support::*;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wavetank_platform::ListenOptions;
 use wavetank_proxy::record::{Direction, Flag, Record};
 use wavetank_proxy::snapshot::listener::{HttpManager, Listener};
 
@@ -273,5 +274,43 @@ async fn an_upgrade_that_is_refused_ends_the_connection_and_one_passed_over_does
     for _ in 0..2 {
         let answer = read_answer(&mut stream, false).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_is_told_to_go_on_when_the_upstream_does() {
+    for (says, wanted) in [
+        ("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n"),
+        ("HTTP/1.1 417 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", "HTTP/1.1 417 Expectation Failed\r\n"),
+    ] {
+        let platform = host();
+        let listener = platform.net.listen(any_port(), ListenOptions::default()).await.unwrap();
+        let mut manager = manager(vec![route_to("up")]);
+        manager.proxy_100_continue = true;
+        let clusters = vec![cluster("up", &[listener.local_addr()])];
+        let bench = Bench::start(&platform, snapshot(http(manager), clusters)).await;
+        let mut caller = bench.connect().await;
+        let head = post("expect: 100-continue\r\ncontent-length: 5\r\n\r\n");
+        caller.write_all(head.as_bytes()).await.unwrap();
+        let mut upstream = listener.accept().await.unwrap();
+        let mut got = Vec::new();
+        while !got.ends_with(b"\r\n\r\n") {
+            assert!(upstream.read_buf(&mut got).await.unwrap() > 0);
+        }
+        assert!(String::from_utf8(got).unwrap().contains("\r\nexpect: 100-continue\r\n"));
+        upstream.write_all(says.as_bytes()).await.unwrap();
+        let mut told = vec![0; wanted.len()];
+        caller.read_exact(&mut told).await.unwrap();
+        assert_eq!(String::from_utf8(told).unwrap(), wanted);
+        if says.contains("100") {
+            caller.write_all(b"hello").await.unwrap();
+            let mut body = [0; 5];
+            upstream.read_exact(&mut body).await.unwrap();
+            assert_eq!(&body, b"hello");
+            upstream.write_all(OK.as_bytes()).await.unwrap();
+            assert!(read_answer(&mut caller, false).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        } else {
+            assert!(read_rest(&mut caller).await.contains("connection: close\r\n"));
+        }
     }
 }

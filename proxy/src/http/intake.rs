@@ -26,6 +26,8 @@ pub(crate) struct Intake {
     pub(crate) headers: HeaderMap,
     /// What the form of replies depends on.
     pub(crate) form: Form,
+    /// Its body waits for the upstream's word.
+    pub(crate) expects: bool,
     /// Wants to change to this protocol, and may.
     pub(crate) upgrade: bool,
     /// Wants to change to a protocol, and may not. It gets a route for its record, and no more.
@@ -72,6 +74,7 @@ impl Intake {
             received_path,
             headers: parts.headers,
             form,
+            expects: false,
             upgrade: false,
             upgrade_refused: false,
         };
@@ -114,7 +117,10 @@ impl Intake {
             if !self.headers.get_all(EXPECT).iter().all(known) {
                 return Some(Failure::ExpectationFailed);
             }
-            remove(&mut self.headers, &EXPECT);
+            self.expects = manager.proxy_100_continue;
+            if !self.expects {
+                remove(&mut self.headers, &EXPECT);
+            }
         }
         if version < Version::HTTP_2 {
             match self.wanted_upgrade() {

@@ -11,7 +11,7 @@
 //! - [`headers`]: what is taken from, and added to, requests and responses
 //! - [`forward`]: attempts at a cluster until one stands; [`attempt`]: one of them; [`outcome`]: what it
 //!   tells of its endpoint
-//! - [`request_body`], [`response_body`]: bodies on their way; [`progress`], [`watchdog`]: how far they have
+//! - [`request_body`], [`response_body`]: bodies on their way; [`consent`]: bodies that wait to be wanted; [`progress`], [`watchdog`]: how far they have
 //!   got, and their deadlines; [`tunnel`]: bytes after a change of protocol
 //! - [`open_record`]: the record until its request is done
 //! - [`reply`]: what the proxy answers by itself, one table for all failures
@@ -20,6 +20,7 @@
 mod attempt;
 mod caller;
 mod codec_error;
+mod consent;
 mod exchange;
 mod forward;
 mod gate;

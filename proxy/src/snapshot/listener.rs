@@ -237,6 +237,9 @@ pub struct HttpManager {
     pub headers_max: usize,
     /// What HTTP/2 callers may do at once, as far as it is configured.
     pub http2: Http2Settings,
+    /// Passes `expect: 100-continue` on, and tells the caller to go on when the upstream does. False: says so
+    /// when the upstream takes the body.
+    pub proxy_100_continue: bool,
     /// `upgrade` tokens let through, lower case, e.g. `websocket`.
     pub upgrades: Vec<Arc<str>>,
     /// HTTP filters before the router, in order. Names of filters that do nothing here are not kept.
@@ -273,6 +276,7 @@ impl HttpManager {
             head_bytes_max: 60 * 1024,
             headers_max: 100,
             http2: Http2Settings::default(),
+            proxy_100_continue: false,
             upgrades: Vec::new(),
             filters: Vec::new(),
         }

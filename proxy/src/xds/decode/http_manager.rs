@@ -35,6 +35,7 @@ pub fn decode(message: &HttpConnectionManager) -> Result<HttpManager, Fault> {
         other => return Err(Fault::new("server_header_transformation", "0 to 2", other)),
     };
     manager.suppress_envoy_headers = http_filter::decode(&message.http_filters)?.suppress_envoy_headers;
+    manager.proxy_100_continue = message.proxy_100_continue;
     manager.upgrades = upgrades(&message.upgrade_configs)?;
     origin(message, &mut manager)?;
     paths(message, &mut manager)?;
@@ -51,11 +52,11 @@ fn check(message: &HttpConnectionManager) -> Result<(), Fault> {
                generate_request_id, preserve_external_request_id, always_set_request_id_in_response,
                forward_client_cert_details, set_current_client_cert_details, upgrade_configs, normalize_path,
                merge_slashes, path_with_escaped_slashes_action, route_specifier, strip_port_mode,
-               max_request_headers_kb, request_headers_timeout],
-        // Logs, traces and draining are this proxy's own; 100-continue is answered when the body is wanted.
+               max_request_headers_kb, request_headers_timeout, proxy_100_continue],
+        // Logs, traces and draining are this proxy's own.
         harmless: [tracing, http1_safe_max_connection_duration, drain_timeout, drain_timeout_jitter,
                    delayed_close_timeout, stream_flush_timeout, access_log, access_log_flush_interval,
-                   flush_access_log_on_new_request, access_log_options, proxy_100_continue, request_id_extension,
+                   flush_access_log_on_new_request, access_log_options, request_id_extension,
                    stream_error_on_invalid_http_message, typed_header_validation_config, append_local_overload,
                    add_proxy_protocol_connection_state],
         refused: [http3_protocol_options, scheme_header_transformation, original_ip_detection_extensions, early_header_mutation_extensions, via,

@@ -384,6 +384,22 @@ async fn strangers_get_fewer_streams_and_smaller_windows_than_the_mesh() {
 }
 
 #[tokio::test]
+async fn a_connection_that_has_had_its_requests_is_told_to_go() {
+    let change = |manager: &mut HttpManager| manager.requests_per_connection_max = Some(2);
+    let (bench, _origin) = bench_of(change, &[Act::Answer(OK)]).await;
+    let mut caller = Caller::new(&bench).await;
+    caller.send(&get(1)).await;
+    assert_eq!(caller.outcome(1).await, "status 200");
+    caller.send(&get(3)).await;
+    let (mut answered, mut told) = (false, false);
+    while !(answered && told) {
+        let frame = caller.next().await.unwrap();
+        answered |= frame.kind == HEADERS && frame.stream == 3;
+        told |= frame.kind == GOAWAY && frame.payload[4..8] == [0; 4];
+    }
+}
+
+#[tokio::test]
 async fn pings_and_settings_in_numbers_are_answered_and_keep_no_request_from_its_answer() {
     let (bench, _origin) = answering().await;
     let mut caller = Caller::new(&bench).await;

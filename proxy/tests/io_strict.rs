@@ -314,3 +314,15 @@ async fn a_caller_is_told_to_go_on_when_the_upstream_does() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_connection_that_has_had_its_requests_is_asked_to_leave() {
+    let change = |manager: &mut HttpManager| manager.requests_per_connection_max = Some(2);
+    let (bench, origin) = bench_of(change, Direction::Gateway, &[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    assert!(!ask_on(&mut stream, GET).await.contains("connection: close"));
+    stream.write_all(GET.repeat(2).as_bytes()).await.unwrap();
+    let answers = read_rest(&mut stream).await;
+    assert_eq!((answers.matches("HTTP/1.1 200 OK\r\n").count(), origin.requests().len()), (1, 2), "{answers}");
+    assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+}

@@ -27,6 +27,7 @@ pub(crate) async fn serve(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let shared = &caller.shared;
     let start = shared.platform.clock.now();
+    caller.count_request();
     let snapshot = shared.store.current();
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();

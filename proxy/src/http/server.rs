@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
         protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
         meter: Arc::new(Meter::default()),
         draining: draining.clone(),
+        requests: AtomicU32::new(0),
         passage: Passage::default(),
         tunnel: Mutex::default(),
     });
@@ -159,7 +161,8 @@ async fn drive(caller: &Caller, conn: impl Graceful, draining: Draining, idle: D
             if let Poll::Ready(outcome) = conn.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
-            let drained = leaving.as_mut().is_some_and(|leaving| leaving.as_mut().poll(cx).is_ready());
+            let drained =
+                leaving.as_mut().is_some_and(|leaving| caller.is_spent() || leaving.as_mut().poll(cx).is_ready());
             if drained {
                 leaving = None;
             }

@@ -235,6 +235,8 @@ pub struct HttpManager {
     pub head_bytes_max: usize,
     /// Headers of a request, at most (`max_headers_count`).
     pub headers_max: usize,
+    /// A connection is asked to leave with its so many-th request; `None`: no bound.
+    pub requests_per_connection_max: Option<u32>,
     /// What HTTP/2 callers may do at once, as far as it is configured.
     pub http2: Http2Settings,
     /// Passes `expect: 100-continue` on, and tells the caller to go on when the upstream does. False: says so
@@ -275,6 +277,7 @@ impl HttpManager {
             request_headers_timeout: None,
             head_bytes_max: 60 * 1024,
             headers_max: 100,
+            requests_per_connection_max: None,
             http2: Http2Settings::default(),
             proxy_100_continue: false,
             upgrades: Vec::new(),

@@ -191,13 +191,15 @@ fn limits(message: &HttpConnectionManager, manager: &mut HttpManager) -> Result<
 
 fn common(options: &HttpProtocolOptions, manager: &mut HttpManager) -> Result<(), Fault> {
     fields!(options => HttpProtocolOptions {
-        used: [idle_timeout, max_headers_count],
+        used: [idle_timeout, max_headers_count, max_requests_per_connection],
         harmless: [max_response_headers_kb],
         refused: [max_connection_duration, max_connection_duration_jitter, max_stream_duration,
-                  headers_with_underscores_action, max_requests_per_connection],
+                  headers_with_underscores_action],
         refused_on: [],
     });
     manager.idle_timeout = optional_duration("idle_timeout", options.idle_timeout.as_ref())?;
+    let requests = options.max_requests_per_connection.map(|max| max.value);
+    manager.requests_per_connection_max = requests.filter(|max| *max > 0);
     if let Some(count) = &options.max_headers_count {
         let count = within("max_headers_count", count.value, 1..=u32::MAX)?;
         manager.headers_max = usize::try_from(count).unwrap_or(usize::MAX);

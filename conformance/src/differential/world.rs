@@ -164,6 +164,7 @@ fn protocol() -> Vec<lds::Listener> {
         manager.path_with_escaped_slashes_action = slashes as i32;
     };
     vec![
+        plain("exp", |manager| manager.proxy_100_continue = true),
         plain("ws", |manager| manager.upgrade_configs = vec![upgrade("websocket")]),
         one_route("norm", |manager| normal(manager, of::PathWithEscapedSlashesAction::UnescapeAndRedirect)),
         one_route("rejes", |manager| normal(manager, of::PathWithEscapedSlashesAction::RejectRequest)),

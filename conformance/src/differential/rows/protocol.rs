@@ -13,7 +13,11 @@ fn raw(name: &str, bytes: &str) -> Row {
 }
 
 fn versions() -> Vec<Row> {
+    let expects = "POST /up/ HTTP/1.1\r\nhost: a.test\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let early = |name: &str, answer: &str| Row::raw(name, "exp", expects).acts([Act::Early(answer.to_owned())]).ends();
     vec![
+        early("expect passed on, refused", "HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n"),
+        early("expect passed on, answered", OK),
         raw("1.0", "GET / HTTP/1.0\r\nhost: a\r\n\r\n").ends(),
         raw("1.0 without host", "GET / HTTP/1.0\r\n\r\n").ends(),
         raw("0.9", "GET /\r\n\r\n").ends(),

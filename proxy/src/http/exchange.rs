@@ -26,8 +26,8 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let shared = &caller.shared;
-    let start = shared.platform.clock.now();
     caller.count_request();
+    let start = shared.platform.clock.now();
     let snapshot = shared.store.current();
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();

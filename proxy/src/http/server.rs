@@ -91,9 +91,11 @@ type Http2Io = TokioIo<Metered<Stream>>;
 
 async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle: Duration) {
     let service = service_fn(|request| exchange::serve(caller.clone(), request));
+    // hyper makes room for each; no head has more than one in four of its bytes.
+    let headers_max = caller.manager.headers_max.min(caller.manager.head_bytes_max / 4);
     let conn = http1::Builder::new()
         .auto_date_header(false)
-        .max_headers(caller.manager.headers_max)
+        .max_headers(headers_max)
         .max_buf_size(caller.manager.head_bytes_max + BUFFER_BESIDE_HEAD)
         .header_read_timeout(None)
         .serve_connection(io, service)

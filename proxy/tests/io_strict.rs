@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::ListenOptions;
 use wavetank_proxy::record::{Direction, Flag, Record};
 use wavetank_proxy::snapshot::listener::{HttpManager, Listener};
+use wavetank_proxy::snapshot::route::{Action, Route, RouteMatch};
 
 async fn bench_of(
     change: impl FnOnce(&mut HttpManager),
@@ -325,4 +326,29 @@ async fn a_connection_that_has_had_its_requests_is_asked_to_leave() {
     let answers = read_rest(&mut stream).await;
     assert_eq!((answers.matches("HTTP/1.1 200 OK\r\n").count(), origin.requests().len()), (1, 2), "{answers}");
     assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+}
+
+#[tokio::test]
+async fn routes_and_the_upstream_see_the_same_path() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(OK)]).await;
+    let refuse = Action::Direct { status: 403, body: "no".into() };
+    let mut manager = manager(vec![Route::new(RouteMatch::prefix("/admin"), refuse), route_to("up")]);
+    (manager.normalize_path, manager.merge_slashes) = (true, true);
+    let bench = Bench::start(&platform, snapshot(http(manager), vec![cluster("up", &[origin.address])])).await;
+    for path in ["/admin", "/a/../admin", "/./admin", "//admin", "/%61dmin", "/a/%2e%2e/admin", "/a\\..\\admin"] {
+        let answer = bench.ask(&format!("GET {path} HTTP/1.1\r\nhost: a.test\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{path}: {answer}");
+    }
+    assert_eq!(origin.requests(), Vec::<String>::new());
+    for (number, (path, wanted)) in
+        [("/x/%61", "/x/a"), ("/x//y/./z", "/x/y/z"), ("/adm%69", "/admi"), ("/ADMIN", "/ADMIN")]
+            .into_iter()
+            .enumerate()
+    {
+        let answer = bench.ask(&format!("GET {path}?q=%2f//.. HTTP/1.1\r\nhost: a.test\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
+        let seen = &origin.requests()[number];
+        assert!(seen.starts_with(&format!("GET {wanted}?q=%2f//.. HTTP/1.1\r\n")), "{seen}");
+    }
 }

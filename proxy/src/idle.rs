@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use wavetank_platform::clock::Sleep;
 use wavetank_platform::{Clock, Instant};
 
@@ -15,14 +16,16 @@ use wavetank_platform::{Clock, Instant};
 pub(crate) struct Activity {
     clock: Arc<dyn Clock>,
     active: AtomicU32,
+    ended: AtomicU64,
     idle_since: AtomicU64,
+    watcher: AtomicWaker,
 }
 
 impl Activity {
     /// Idle since now.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let idle_since = AtomicU64::new(nanos(clock.now()));
-        Self { clock, active: AtomicU32::new(0), idle_since }
+        Self { clock, active: AtomicU32::new(0), ended: AtomicU64::new(0), idle_since, watcher: AtomicWaker::new() }
     }
 
     /// One thing more is under way.
@@ -34,6 +37,18 @@ impl Activity {
     pub(crate) fn end(&self) {
         self.touch();
         self.active.fetch_sub(1, Ordering::Relaxed);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        self.watcher.wake();
+    }
+
+    /// How much was under way and is over.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Wakes `waker` when one thing more is over.
+    pub(crate) fn watch(&self, waker: &Waker) {
+        self.watcher.register(waker);
     }
 
     /// Whether nothing is under way.

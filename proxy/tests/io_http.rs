@@ -3,8 +3,9 @@
 mod io_support;
 
 use io_support::*;
-use wavetank_proxy::record::{Flag, Protocol};
+use wavetank_proxy::record::{Direction, Flag, Protocol};
 use wavetank_proxy::snapshot::cluster::Breakers;
+use wavetank_proxy::snapshot::listener::Listener;
 use wavetank_proxy::snapshot::route::{ClusterChoice, Forward, WeightedCluster};
 
 const DS: &str = "date: D\r\nserver: envoy\r\n";
@@ -293,7 +294,12 @@ async fn a_chunked_request_passes_and_its_bytes_are_counted() {
 
 #[tokio::test]
 async fn a_caller_that_leaves_is_recorded_as_dc() {
-    let (bench, origin) = to_origin(&[Act::Stall("")]).await;
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Stall("")]).await;
+    let mut listener = Listener::new("l", any_port());
+    listener.filter_chains.push(chain(http(manager(vec![route_to("up")]))));
+    listener.direction = Direction::Outbound;
+    let bench = Bench::start(&platform, of(listener, vec![cluster("up", &[origin.address])])).await;
     let mut stream = bench.connect().await;
     tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes()).await.unwrap();
     while origin.requests().is_empty() {

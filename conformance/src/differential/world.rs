@@ -106,6 +106,10 @@ fn clusters(places: Places) -> Vec<cds::Cluster> {
 fn listeners() -> Vec<lds::Listener> {
     let mut all = vec![
         plain("plain", |_| {}),
+        lds::Listener {
+            traffic_direction: envoy_types::pb::envoy::config::core::v3::TrafficDirection::Outbound as i32,
+            ..plain("sidecar", |_| {})
+        },
         listener("hdr", vec![http_chain("hdr", &with_routes(mutating(false)))]),
         listener("hdrms", vec![http_chain("hdrms", &with_routes(mutating(true)))]),
         one_route("nohosts", |manager| {
@@ -160,6 +164,7 @@ fn protocol() -> Vec<lds::Listener> {
         manager.path_with_escaped_slashes_action = slashes as i32;
     };
     vec![
+        plain("exp", |manager| manager.proxy_100_continue = true),
         plain("ws", |manager| manager.upgrade_configs = vec![upgrade("websocket")]),
         one_route("norm", |manager| normal(manager, of::PathWithEscapedSlashesAction::UnescapeAndRedirect)),
         one_route("rejes", |manager| normal(manager, of::PathWithEscapedSlashesAction::RejectRequest)),

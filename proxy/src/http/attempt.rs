@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, EXPECT, HOST};
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body, Incoming};
 use wavetank_platform::Instant;
 
 use super::caller::Caller;
-use super::headers::order::text;
+use super::consent::Consent;
+use super::headers::order::{remove, text};
 use super::headers::upstream::Target;
 use super::open_record::OpenRecord;
 use super::outcome;
@@ -58,6 +59,8 @@ pub(crate) struct Outgoing {
     pub(crate) headers: HeaderMap,
     /// Asks for another protocol.
     pub(crate) upgrade: bool,
+    /// The body waits for this.
+    pub(crate) consent: Option<Arc<Consent>>,
 }
 
 /// A response head, and what its body still needs.
@@ -159,6 +162,9 @@ impl Attempting<'_> {
         if wire == Wire::Http1 && request.body().is_end_stream() && !outgoing.upgrade {
             tell_no_body(&mut request);
         }
+        if let Some(consent) = &outgoing.consent {
+            await_consent(&mut request, wire, consent);
+        }
         for _ in 0..STALE_MAX {
             watchdog.begin_try();
             match watchdog.guard(lease.send(*request)).await.map_err(Ended::Expired)? {
@@ -216,6 +222,24 @@ fn tell_no_body(request: &mut Request<RequestBody>) {
     let without = [Method::GET, Method::HEAD, Method::DELETE, Method::TRACE, Method::CONNECT];
     if !without.contains(request.method()) && !request.headers().contains_key(CONTENT_LENGTH) {
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// The body goes out when the endpoint says 100; over HTTP/2, where hyper does not tell, at once.
+fn await_consent(request: &mut Request<RequestBody>, wire: Wire, consent: &Arc<Consent>) {
+    match wire {
+        Wire::Http1 => {
+            let consent = consent.clone();
+            hyper::ext::on_informational(request, move |interim| {
+                if interim.status() == StatusCode::CONTINUE {
+                    consent.give();
+                }
+            });
+        }
+        Wire::Http2 => {
+            remove(request.headers_mut(), &EXPECT);
+            consent.give();
+        }
     }
 }
 

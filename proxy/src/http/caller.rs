@@ -1,7 +1,7 @@
 //! The downstream side of one HTTP connection, and the answers it gets.
 
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use wavetank_platform::BoxFuture;
 
+use super::gate::Passage;
 use super::headers::{ResponseFacts, finish_response};
 use super::intake::Form;
 use super::open_record::OpenRecord;
@@ -41,8 +42,10 @@ pub(crate) struct Caller {
     pub(crate) activity: Arc<Activity>,
     /// When to leave.
     pub(crate) draining: Draining,
-    /// A request of an older HTTP came, which is refused.
-    pub(crate) low_version: AtomicBool,
+    /// Requests so far.
+    pub(crate) requests: AtomicU32,
+    /// Who has the bytes after a request for another protocol.
+    pub(crate) passage: Passage,
     /// Runs on the connection once it speaks another protocol.
     pub(crate) tunnel: Mutex<Option<BoxFuture<'static, ()>>>,
 }
@@ -65,6 +68,17 @@ impl Caller {
         self.facts.leg.local.ip().to_canonical()
     }
 
+    /// Counts one request more.
+    pub(crate) fn count_request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it has had as many requests as it may have.
+    pub(crate) fn is_spent(&self) -> bool {
+        let max = self.manager.requests_per_connection_max;
+        max.is_some_and(|max| self.requests.load(Ordering::Relaxed) >= max)
+    }
+
     /// Leaves `tunnel` to be run when the connection has changed its protocol.
     pub(crate) fn set_tunnel(&self, tunnel: BoxFuture<'static, ()>) {
         *self.tunnel.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
@@ -78,7 +92,7 @@ impl Caller {
 
 impl Answering<'_> {
     fn response_facts(&self, keep_upgrade: bool) -> ResponseFacts<'_> {
-        let leaving = self.caller.draining.stage() >= Stage::Draining;
+        let leaving = self.caller.draining.stage() >= Stage::Draining || self.caller.is_spent();
         let unread = self.progress.completed_at().is_none();
         ResponseFacts {
             manager: &self.caller.manager,

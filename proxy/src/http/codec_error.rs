@@ -1,21 +1,18 @@
-//! Answers to what is no HTTP/1, in Envoy's words.
+//! Answers to what hyper refuses though the gate let it pass, such as targets that are no URI.
 //!
 //! hyper answers a request head that it cannot parse by itself, with bare headers and without telling
 //! anyone. Between requests nothing else writes such bytes, so they are recognised on their way out, put
-//! into Envoy's form and recorded. HTTP/1.0, which is refused, is answered as HTTP/1.1, as Envoy does.
+//! into Envoy's form and recorded.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::caller::{Answering, Caller};
-use super::intake::Form;
-use super::open_record::OpenRecord;
-use super::progress::Progress;
+use super::caller::Caller;
+use super::gate;
 use super::reply::Failure;
 
 /// hyper's own answers after the status line.
@@ -44,49 +41,14 @@ impl<S> CodecErrors<S> {
     /// What must be written instead of `bytes`, if anything.
     fn judge(&self, bytes: &[u8]) -> Option<Instead> {
         let replaced = bytes.len();
-        if bytes.starts_with(b"HTTP/1.0 426 ") && self.caller.low_version.load(Ordering::Relaxed) {
-            let mut bytes = bytes.to_vec();
-            bytes[b"HTTP/1.".len()] = b'1';
-            return Some(Instead { bytes, written: 0, replaced });
-        }
         let status = bytes.strip_suffix(BARE).filter(|_| self.caller.activity.is_idle())?;
         let failure = match status {
             b"HTTP/1.1 400 Bad Request" => Failure::BadRequest("http1.codec_error"),
             b"HTTP/1.1 414 URI Too Long" | b"HTTP/1.1 431 Request Header Fields Too Large" => Failure::HeadersTooLarge,
             _ => return None,
         };
-        Some(Instead { bytes: answer(&self.caller, &failure), written: 0, replaced })
+        Some(Instead { bytes: gate::answer(&self.caller, &failure.into()), written: 0, replaced })
     }
-}
-
-/// Our answer as bytes; its record is handed over.
-fn answer(caller: &Caller, failure: &Failure) -> Vec<u8> {
-    let shared = &caller.shared;
-    let start = shared.platform.clock.now();
-    let progress = Arc::new(Progress::new(start, true));
-    let mut record = OpenRecord::new(
-        caller.facts.record(&shared.node, start, caller.protocol),
-        progress.clone(),
-        caller.meter.clone(),
-        shared.recorder.clone(),
-        shared.platform.clock.clone(),
-        caller.activity.clone(),
-    );
-    record.record.decision.config_version = shared.store.current().version;
-    let form = Form { close: true, ..Form::default() };
-    let answering = Answering { caller, form, request_id: None, progress };
-    let response = answering.whole(failure.reply(), record);
-    let status = response.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes();
-    for (name, value) in response.headers() {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            bytes.extend_from_slice(part);
-        }
-    }
-    bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(response.body());
-    bytes
 }
 
 impl<S: AsyncWrite + Unpin> CodecErrors<S> {

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
@@ -27,6 +26,7 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let shared = &caller.shared;
+    caller.count_request();
     let start = shared.platform.clock.now();
     let snapshot = shared.store.current();
     let (mut parts, body) = request.into_parts();
@@ -47,6 +47,9 @@ pub(crate) async fn serve(
         Ok(intake) => intake,
         Err(refused) => return Ok(refuse(*refused, answering, record)),
     };
+    if !intake.upgrade && !intake.upgrade_refused {
+        caller.passage.refuse();
+    }
     note_head(&mut record, &intake);
     answering.form = intake.form;
     // To Envoy an upgrade is a request without an end: any answer but 101 closes its connection.
@@ -82,13 +85,15 @@ pub(crate) async fn serve(
 fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord) -> Response<ResponseBody> {
     let Refused { failure, intake } = refused;
     let mut reply = failure.reply();
-    if failure == Failure::LowVersion {
-        answering.caller.low_version.store(true, Ordering::Relaxed);
-    } else if !matches!(failure, Failure::BadRequest(_)) {
+    if !matches!(failure, Failure::BadRequest(_)) {
         note_head(&mut record, &intake);
     }
     // Envoy closes the connection of a CONNECT that it does not serve.
-    reply.close |= intake.method == http::Method::CONNECT;
+    let connect = intake.method == http::Method::CONNECT;
+    reply.close |= connect;
+    if !connect {
+        answering.caller.passage.refuse();
+    }
     answering.form = intake.form;
     answering.local(reply, record, None, &[])
 }

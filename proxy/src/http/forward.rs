@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::attempt::{Attempting, Ended, Outgoing, Success};
 use super::caller::Answering;
+use super::consent::Consent;
 use super::exchange::valid;
 use super::headers::order::remove;
 use super::headers::upstream::{Target, prepare_attempt};
@@ -31,9 +32,6 @@ use crate::route::{AttemptOutcome, ResetReason, RetryVerdict, choose_cluster, ju
 use crate::snapshot::route::{Forward, HeaderMutations, RetryOn, RetryPolicy, Route, VirtualHost, WeightedCluster};
 use crate::snapshot::{Cluster, RouteConfig, Snapshot};
 use crate::upstream::reset::Reset;
-
-/// Envoy's bound on a stream without progress.
-const STREAM_IDLE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// A request whose route sends it to a cluster.
 pub(crate) struct Forwarding<'a> {
@@ -90,10 +88,12 @@ pub(crate) async fn run(
     let clock = answering.caller.shared.platform.clock.clone();
     let progress = answering.progress.clone();
     let watchdog = Watchdog::new(bounds(&forwarding, timeouts), progress.clone(), clock.clone(), record.record.start);
-    let source = (progress.receiving() != Receiving::Complete).then(|| Source::new(body, progress, clock));
+    let consent = intake.expects.then(Arc::<Consent>::default);
+    let source =
+        (progress.receiving() != Receiving::Complete).then(|| Source::new(body, progress, clock, consent.clone()));
     let mut attempts = Attempts { forwarding: &forwarding, cluster, policy, request, watchdog, record };
     let is_upgrade = intake.upgrade;
-    let outcome = attempts.run(intake, source).await;
+    let outcome = attempts.run(intake, source, consent).await;
     let Attempts { watchdog, record, .. } = attempts;
     let number = u32::try_from(record.record.attempts.len()).unwrap_or(u32::MAX);
     let shown = forwarding.host.include_attempt_count_in_response.then_some(number);
@@ -136,6 +136,7 @@ fn answer(
     let zero = response.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     answering.upstream(response, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
         Some((ours, theirs)) => {
+            answering.caller.passage.open();
             answering.caller.set_tunnel(Box::pin(tunnel::run(ours, theirs, record, lent)));
             ResponseBody::Empty
         }
@@ -167,14 +168,12 @@ fn retry_policy(forwarding: &Forwarding<'_>, intake: &Intake) -> Option<Arc<Retr
 
 fn bounds(forwarding: &Forwarding<'_>, timeouts: Timeouts) -> Bounds {
     let manager = &forwarding.answering.caller.manager;
-    let idle = forwarding.forward.idle_timeout.or(manager.stream_idle_timeout).unwrap_or(STREAM_IDLE_DEFAULT);
     let set = |bound: Duration| (!bound.is_zero()).then_some(bound);
-    Bounds {
-        route: timeouts.global,
-        per_try: timeouts.per_try,
-        idle: set(idle),
-        request: manager.request_timeout.and_then(set),
-    }
+    let idle = match forwarding.forward.idle_timeout {
+        Some(of_route) => set(of_route),
+        None => manager.stream_idle_within(),
+    };
+    Bounds { route: timeouts.global, per_try: timeouts.per_try, idle, request: manager.request_timeout.and_then(set) }
 }
 
 /// The attempts of one request.
@@ -203,7 +202,7 @@ enum Verdict {
 }
 
 impl Attempts<'_, '_> {
-    async fn run(&mut self, intake: Intake, source: Option<Source>) -> Outcome {
+    async fn run(&mut self, intake: Intake, source: Option<Source>, consent: Option<Arc<Consent>>) -> Outcome {
         let shared = &self.forwarding.answering.caller.shared;
         let state = shared.clusters.state(&self.cluster.name);
         let may_retry = self.policy.as_ref().is_some_and(|policy| policy.on != RetryOn::default());
@@ -213,7 +212,7 @@ impl Attempts<'_, '_> {
             Some(source) => (Some(RequestBody::Once(source)), None),
         };
         let is_empty = matches!(once, Some(RequestBody::Empty));
-        let mut outgoing = self.outgoing(intake);
+        let mut outgoing = self.outgoing(intake, consent);
         let policy = self.policy.clone();
         let mut tried = Vec::new();
         let mut permit: Option<Permit> = None;
@@ -256,10 +255,10 @@ impl Attempts<'_, '_> {
     }
 
     /// The head of the first attempt.
-    fn outgoing(&self, mut intake: Intake) -> Outgoing {
+    fn outgoing(&self, mut intake: Intake, consent: Option<Arc<Consent>>) -> Outgoing {
         let target = Target { authority: intake.authority, path_and_query: intake.path };
         let target = prepare_upstream_request(&mut intake.headers, &self.request, target);
-        Outgoing { method: intake.method, target, headers: intake.headers, upgrade: intake.upgrade }
+        Outgoing { method: intake.method, target, headers: intake.headers, upgrade: intake.upgrade, consent }
     }
 
     /// Judges an attempt after `retries` retries, and notes why it stands if it would have been retried.

@@ -1,7 +1,7 @@
 //! From hyper's request to one that can be routed: target, host, path and headers as the rest of the proxy
 //! sees them, or the reason why it goes no further.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, COOKIE, EXPECT, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
@@ -10,43 +10,6 @@ use super::names::PROXY_CONNECTION;
 use super::path::{self, Normalized};
 use super::reply::{Failure, is_grpc};
 use crate::snapshot::listener::HttpManager;
-
-/// Methods that HTTP/1 callers may use, as Envoy's parser knows them (IANA's registry of methods).
-const METHODS: [&str; 33] = [
-    "ACL",
-    "BIND",
-    "CHECKOUT",
-    "CONNECT",
-    "COPY",
-    "DELETE",
-    "GET",
-    "HEAD",
-    "LINK",
-    "LOCK",
-    "M-SEARCH",
-    "MERGE",
-    "MKACTIVITY",
-    "MKCALENDAR",
-    "MKCOL",
-    "MOVE",
-    "NOTIFY",
-    "OPTIONS",
-    "PATCH",
-    "POST",
-    "PROPFIND",
-    "PROPPATCH",
-    "PURGE",
-    "PUT",
-    "REBIND",
-    "REPORT",
-    "SEARCH",
-    "SUBSCRIBE",
-    "TRACE",
-    "UNBIND",
-    "UNLINK",
-    "UNLOCK",
-    "UNSUBSCRIBE",
-];
 
 /// A request's head.
 #[derive(Debug)]
@@ -63,6 +26,8 @@ pub(crate) struct Intake {
     pub(crate) headers: HeaderMap,
     /// What the form of replies depends on.
     pub(crate) form: Form,
+    /// Its body waits for the upstream's word.
+    pub(crate) expects: bool,
     /// Wants to change to this protocol, and may.
     pub(crate) upgrade: bool,
     /// Wants to change to a protocol, and may not. It gets a route for its record, and no more.
@@ -109,6 +74,7 @@ impl Intake {
             received_path,
             headers: parts.headers,
             form,
+            expects: false,
             upgrade: false,
             upgrade_refused: false,
         };
@@ -120,14 +86,8 @@ impl Intake {
     }
 
     fn judge(&mut self, version: Version, host_missing: bool, manager: &HttpManager) -> Option<Failure> {
-        if version < Version::HTTP_11 {
-            return Some(Failure::LowVersion);
-        }
-        if version < Version::HTTP_2 && !(METHODS.contains(&self.method.as_str()) && self.path.is_ascii()) {
-            return Some(Failure::BadRequest("http1.codec_error"));
-        }
-        if self.headers.contains_key(TRANSFER_ENCODING) && self.headers.contains_key(CONTENT_LENGTH) {
-            return Some(Failure::BadRequest("http1.content_length_and_chunked_not_allowed"));
+        if self.headers.len() > manager.headers_max {
+            return Some(Failure::TooManyHeaders);
         }
         if host_missing {
             return Some(Failure::MissingHost);
@@ -145,12 +105,22 @@ impl Intake {
         if !self.path.starts_with('/') {
             return Some(Failure::AbsolutePathRejected);
         }
+        if self.method == Method::TRACE {
+            return Some(Failure::MethodNotAllowed);
+        }
         remove(&mut self.headers, &HOST);
         if version >= Version::HTTP_2 {
             join_cookies(&mut self.headers);
         }
-        if self.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-            remove(&mut self.headers, &EXPECT);
+        if self.headers.contains_key(EXPECT) {
+            let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            if !self.headers.get_all(EXPECT).iter().all(known) {
+                return Some(Failure::ExpectationFailed);
+            }
+            self.expects = manager.proxy_100_continue;
+            if !self.expects {
+                remove(&mut self.headers, &EXPECT);
+            }
         }
         if version < Version::HTTP_2 {
             match self.wanted_upgrade() {
@@ -246,8 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn old_versions_stars_and_unknown_upgrades_are_refused() {
-        assert_eq!(read("/", Version::HTTP_10, &[("host", "a")]).unwrap_err(), Failure::LowVersion);
+    fn stars_and_unknown_upgrades_are_refused() {
         assert_eq!(read("*", Version::HTTP_11, &[("host", "a")]).unwrap_err(), Failure::AbsolutePathRejected);
         let upgrade = [("host", "a"), ("connection", "Upgrade"), ("upgrade", "websocket")];
         assert!(read("/", Version::HTTP_11, &upgrade).unwrap().upgrade_refused);

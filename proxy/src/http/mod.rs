@@ -2,7 +2,8 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`server`]: the codec of a downstream connection, its idle timeout and drain
-//! - [`codec_error`]: answers to what is no HTTP/1
+//! - [`gate`]: HTTP/1 requests before the codec reads them
+//! - [`codec_error`]: answers to what the codec refuses by itself
 //! - [`caller`]: the downstream side of a connection, and the form of its answers
 //! - [`exchange`]: one request, from its head to the head of its answer
 //! - [`intake`]: what a head says, or why it goes no further
@@ -10,7 +11,7 @@
 //! - [`headers`]: what is taken from, and added to, requests and responses
 //! - [`forward`]: attempts at a cluster until one stands; [`attempt`]: one of them; [`outcome`]: what it
 //!   tells of its endpoint
-//! - [`request_body`], [`response_body`]: bodies on their way; [`progress`], [`watchdog`]: how far they have
+//! - [`request_body`], [`response_body`]: bodies on their way; [`consent`]: bodies that wait to be wanted; [`progress`], [`watchdog`]: how far they have
 //!   got, and their deadlines; [`tunnel`]: bytes after a change of protocol
 //! - [`open_record`]: the record until its request is done
 //! - [`reply`]: what the proxy answers by itself, one table for all failures
@@ -19,8 +20,10 @@
 mod attempt;
 mod caller;
 mod codec_error;
+mod consent;
 mod exchange;
 mod forward;
+mod gate;
 pub mod headers;
 mod intake;
 pub mod names;

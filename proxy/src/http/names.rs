@@ -63,12 +63,6 @@ names! {
     ORIGINAL_URL = "x-envoy-original-url";
     /// Hedges on a per-try timeout.
     HEDGE_ON_PER_TRY_TIMEOUT = "x-envoy-hedge-on-per-try-timeout";
-    /// Span name.
-    DECORATOR_OPERATION = "x-envoy-decorator-operation";
-    /// Cluster of the caller.
-    DOWNSTREAM_SERVICE_CLUSTER = "x-envoy-downstream-service-cluster";
-    /// Node of the caller.
-    DOWNSTREAM_SERVICE_NODE = "x-envoy-downstream-service-node";
     /// Hop-by-hop, HTTP/1.0.
     KEEP_ALIVE = "keep-alive";
     /// Hop-by-hop, never standardised.

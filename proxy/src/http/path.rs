@@ -29,7 +29,10 @@ pub fn normalize<'a>(path_and_query: &'a str, manager: &HttpManager) -> Normaliz
         None => (path_and_query, ""),
     };
     let slashes = manager.escaped_slashes;
-    let has_escaped = slashes != EscapedSlashes::Keep && has_escaped_slash(path);
+    if slashes == EscapedSlashes::Strict && !is_read_alike(path) {
+        return Normalized::Rejected;
+    }
+    let has_escaped = !matches!(slashes, EscapedSlashes::Keep | EscapedSlashes::Strict) && has_escaped_slash(path);
     if has_escaped && slashes == EscapedSlashes::Reject {
         return Normalized::Rejected;
     }
@@ -50,6 +53,18 @@ pub fn normalize<'a>(path_and_query: &'a str, manager: &HttpManager) -> Normaliz
     Normalized::Path(match normal {
         Cow::Borrowed(_) => Cow::Borrowed(path_and_query),
         Cow::Owned(path) => Cow::Owned(path + query),
+    })
+}
+
+/// Whether every reader unescapes `path` to the same: its escapes are whole, and none is of a slash, of a NUL,
+/// or of a `%` that would make an escape of what follows.
+fn is_read_alike(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    memchr::memchr_iter(b'%', bytes).all(|at| match &bytes[at + 1..] {
+        [b'2', b'f' | b'F', ..] | [b'5', b'c' | b'C', ..] | [b'0', b'0', ..] => false,
+        [b'2', b'5', first, second, ..] => !(first.is_ascii_hexdigit() && second.is_ascii_hexdigit()),
+        [first, second, ..] => first.is_ascii_hexdigit() && second.is_ascii_hexdigit(),
+        _ => false,
     })
 }
 

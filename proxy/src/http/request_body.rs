@@ -13,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use wavetank_platform::Clock;
 
+use super::consent::Consent;
 use super::progress::{Progress, Receiving};
 
 /// Body bytes kept for a retry; Envoy's default buffer limit. A longer body is not retried.
@@ -42,6 +43,7 @@ pub(crate) struct Source {
     incoming: Incoming,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
+    consent: Option<Arc<Consent>>,
 }
 
 /// A body that can be sent again.
@@ -71,12 +73,21 @@ pub(crate) enum BodyError {
 }
 
 impl Source {
-    /// Watches `incoming`.
-    pub(crate) fn new(incoming: Incoming, progress: Arc<Progress>, clock: Arc<dyn Clock>) -> Self {
-        Self { incoming, progress, clock }
+    /// Watches `incoming`, which is not asked for before there is `consent`, where that is waited for.
+    pub(crate) fn new(
+        incoming: Incoming,
+        progress: Arc<Progress>,
+        clock: Arc<dyn Clock>,
+        consent: Option<Arc<Consent>>,
+    ) -> Self {
+        Self { incoming, progress, clock, consent }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(consent) = &self.consent {
+            std::task::ready!(consent.poll(cx));
+            self.consent = None;
+        }
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);
         let Poll::Ready(frame) = polled else { return Poll::Pending };
         let now = self.clock.now();

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,35 +17,24 @@ use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
 use super::caller::Caller;
 use super::codec_error::CodecErrors;
 use super::exchange;
+use super::gate::{Gate, Passage};
 use crate::drain::{Draining, Stage};
 use crate::idle::{Activity, IdleTimer};
 use crate::listener::accepted::Accepted;
 use crate::listener::inspect;
 use crate::record::Protocol;
 use crate::shared::Shared;
+use crate::snapshot::edge;
 use crate::snapshot::listener::{Codec, HttpManager};
 use crate::upstream::meter::{Meter, Metered};
 
-/// Envoy's default.
-const IDLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3600);
-
-/// Headers of a request, at most; Envoy's default.
-const HEADERS_MAX: usize = 100;
-
-/// Bytes of a request head, at most; Envoy's default is 60 KiB.
-const HEAD_BYTES_MAX: usize = 60 * 1024;
-
-/// Streams of an HTTP/2 connection at once; Envoy's default.
-const STREAMS_MAX: u32 = 1024;
-
-/// Envoy's flow-control windows.
-const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+/// Room of hyper's buffer beside a head of the longest.
+const BUFFER_BESIDE_HEAD: usize = 8 * 1024;
 
 /// Serves a connection to its end. `inspected` is what its first bytes said of its protocol.
 pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accepted: Accepted, inspected: &[Arc<str>]) {
     let Accepted { stream, facts, mut draining } = accepted;
-    let idle = manager.idle_timeout.unwrap_or(IDLE_TIMEOUT_DEFAULT);
+    let idle = manager.idle_timeout.unwrap_or(edge::IDLE_TIMEOUT);
     let alpn = match &facts.session {
         Some(session) => session.alpn.as_deref(),
         None => inspected.first().map(|protocol| &**protocol),
@@ -68,14 +57,21 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
         protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
         meter: Arc::new(Meter::default()),
         draining: draining.clone(),
-        low_version: AtomicBool::new(false),
+        requests: AtomicU32::new(0),
+        passage: Passage::default(),
         tunnel: Mutex::default(),
     });
     let stream = Metered::new(stream, caller.meter.clone());
     if is_http2 {
         serve_http2(&caller, TokioIo::new(stream), draining, idle).await;
     } else {
-        serve_http1(&caller, TokioIo::new(CodecErrors::new(stream, caller.clone())), draining, idle).await;
+        serve_http1(
+            &caller,
+            TokioIo::new(Gate::new(CodecErrors::new(stream, caller.clone()), caller.clone())),
+            draining,
+            idle,
+        )
+        .await;
     }
 }
 
@@ -90,15 +86,17 @@ async fn choose_codec(codec: Codec, alpn: Option<&str>, stream: Stream) -> io::R
     }
 }
 
-type Http1Io = TokioIo<CodecErrors<Metered<Stream>>>;
+type Http1Io = TokioIo<Gate<CodecErrors<Metered<Stream>>>>;
 type Http2Io = TokioIo<Metered<Stream>>;
 
 async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle: Duration) {
     let service = service_fn(|request| exchange::serve(caller.clone(), request));
+    // hyper makes room for each; no head has more than one in four of its bytes.
+    let headers_max = caller.manager.headers_max.min(caller.manager.head_bytes_max / 4);
     let conn = http1::Builder::new()
         .auto_date_header(false)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(headers_max)
+        .max_buf_size(caller.manager.head_bytes_max + BUFFER_BESIDE_HEAD)
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();
@@ -110,14 +108,15 @@ async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle
 
 async fn serve_http2(caller: &Arc<Caller>, io: Http2Io, draining: Draining, idle: Duration) {
     let owner = caller.clone();
+    let limits = caller.manager.http2_limits();
     let service = service_fn(move |request| exchange::serve(owner.clone(), request));
     let conn = http2::Builder::new(HyperExecutor::new(&caller.shared.platform))
         .timer(HyperTimer)
         .auto_date_header(false)
-        .max_concurrent_streams(STREAMS_MAX)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_concurrent_streams(limits.streams_max)
+        .initial_stream_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window)
+        .max_header_list_size(u32::try_from(caller.manager.head_bytes_max).unwrap_or(u32::MAX))
         .serve_connection(io, service);
     drive(caller, conn, draining, idle).await;
 }
@@ -164,7 +163,8 @@ async fn drive(caller: &Caller, conn: impl Graceful, draining: Draining, idle: D
             if let Poll::Ready(outcome) = conn.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
-            let drained = leaving.as_mut().is_some_and(|leaving| leaving.as_mut().poll(cx).is_ready());
+            let drained =
+                leaving.as_mut().is_some_and(|leaving| caller.is_spent() || leaving.as_mut().poll(cx).is_ready());
             if drained {
                 leaving = None;
             }

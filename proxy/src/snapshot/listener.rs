@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::edge::Http2Settings;
 use super::route::RouteConfig;
 use super::tls::DownstreamTls;
 use crate::record::{Direction, Provenance};
@@ -227,6 +228,20 @@ pub struct HttpManager {
     pub stream_idle_timeout: Option<Duration>,
     /// A whole request must be received within this; `None`: no bound.
     pub request_timeout: Option<Duration>,
+    /// A request's head must be received within this; `None`: at the edge [`HEADERS_TIMEOUT`](super::edge::HEADERS_TIMEOUT),
+    /// elsewhere no bound; zero: no bound.
+    pub request_headers_timeout: Option<Duration>,
+    /// Bytes of a request's head, at most (`max_request_headers_kb`).
+    pub head_bytes_max: usize,
+    /// Headers of a request, at most (`max_headers_count`).
+    pub headers_max: usize,
+    /// A connection is asked to leave with its so many-th request; `None`: no bound.
+    pub requests_per_connection_max: Option<u32>,
+    /// What HTTP/2 callers may do at once, as far as it is configured.
+    pub http2: Http2Settings,
+    /// Passes `expect: 100-continue` on, and tells the caller to go on when the upstream does. False: says so
+    /// when the upstream takes the body.
+    pub proxy_100_continue: bool,
     /// `upgrade` tokens let through, lower case, e.g. `websocket`.
     pub upgrades: Vec<Arc<str>>,
     /// HTTP filters before the router, in order. Names of filters that do nothing here are not kept.
@@ -252,13 +267,19 @@ impl HttpManager {
             client_cert_details: ClientCertDetails::default(),
             normalize_path: false,
             merge_slashes: false,
-            escaped_slashes: EscapedSlashes::Keep,
+            escaped_slashes: EscapedSlashes::Strict,
             strip_any_host_port: false,
             skip_xff_append: false,
             suppress_envoy_headers: false,
             idle_timeout: None,
             stream_idle_timeout: None,
             request_timeout: None,
+            request_headers_timeout: None,
+            head_bytes_max: 60 * 1024,
+            headers_max: 100,
+            requests_per_connection_max: None,
+            http2: Http2Settings::default(),
+            proxy_100_continue: false,
             upgrades: Vec::new(),
             filters: Vec::new(),
         }
@@ -268,6 +289,9 @@ impl HttpManager {
 /// `path_with_escaped_slashes_action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EscapedSlashes {
+    /// Nothing is said of them: they are refused with 400, and so are escapes of escapes, broken escapes and
+    /// escaped NULs, none of which two readers are sure to read alike. Envoy keeps them all.
+    Strict,
     /// They stay as they are.
     Keep,
     /// The request is refused with 400.

@@ -6,6 +6,7 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`listener`]: listeners, filter chains and their match rules, the HTTP connection manager, TCP proxy
+//! - [`edge`]: bounds where the configuration says none
 //! - [`tls`]: TLS on either side, named secrets
 //! - [`route`]: route configurations, virtual hosts, routes, matchers; with [`domains`] and [`paths`], the
 //!   indexes that find them, [`retry`] policies and header [`mutation`]s
@@ -13,6 +14,7 @@
 
 pub mod cluster;
 pub mod domains;
+pub mod edge;
 pub mod listener;
 pub mod mutation;
 pub mod outlier;

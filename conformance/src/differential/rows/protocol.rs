@@ -13,7 +13,11 @@ fn raw(name: &str, bytes: &str) -> Row {
 }
 
 fn versions() -> Vec<Row> {
+    let expects = "POST /up/ HTTP/1.1\r\nhost: a.test\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let early = |name: &str, answer: &str| Row::raw(name, "exp", expects).acts([Act::Early(answer.to_owned())]).ends();
     vec![
+        early("expect passed on, refused", "HTTP/1.1 417 Expectation Failed\r\ncontent-length: 0\r\n\r\n"),
+        early("expect passed on, answered", OK),
         raw("1.0", "GET / HTTP/1.0\r\nhost: a\r\n\r\n").ends(),
         raw("1.0 without host", "GET / HTTP/1.0\r\n\r\n").ends(),
         raw("0.9", "GET /\r\n\r\n").ends(),
@@ -135,6 +139,9 @@ fn refused() -> Vec<Row> {
         get("101 headers", &many),
         get("large header", &format!("x-big: {}\r\n", "a".repeat(70_000))),
         get("pseudo header", ":path: /x\r\n"),
+        raw("large path", &format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(70_000))).ends(),
+        raw("no host", "GET / HTTP/1.1\r\n\r\n").ends(),
+        raw("no host, absolute URI", "GET http://a/ HTTP/1.1\r\n\r\n").ends(),
         raw("invalid host", "GET / HTTP/1.1\r\nhost: a b\r\n\r\n").ends(),
         raw("host with a path", "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n").ends(),
         raw("host with a user", "GET / HTTP/1.1\r\nhost: u@a\r\n\r\n").ends(),
@@ -154,6 +161,11 @@ fn lenient() -> Vec<Row> {
         raw("obs-fold", "GET / HTTP/1.1\r\nhost: a\r\nx: a\r\n b\r\n\r\n"),
         raw("two hosts", "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"),
         raw("bare line feeds", "GET / HTTP/1.1\nhost: a\n\n"),
+        raw("one bare line feed", "GET / HTTP/1.1\r\nhost: a\nx: 1\r\n\r\n"),
+        raw("escaped slash", "GET /a%2fb HTTP/1.1\r\nhost: a\r\n\r\n"),
+        raw("escaped escape", "GET /a%252fb HTTP/1.1\r\nhost: a\r\n\r\n"),
+        raw("escaped NUL", "GET /a%00b HTTP/1.1\r\nhost: a\r\n\r\n"),
+        raw("broken escape", "GET /a%zzb HTTP/1.1\r\nhost: a\r\n\r\n"),
         raw("empty host", "GET / HTTP/1.1\r\nhost:\r\n\r\n"),
         raw("empty lines first", "\r\n\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n"),
         raw("long path", &format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(9000))),

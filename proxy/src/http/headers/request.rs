@@ -147,7 +147,8 @@ fn append_forwarded_for(headers: &mut HeaderMap, address: IpAddr) {
     headers.insert(names::X_FORWARDED_FOR, text(&joined));
 }
 
-/// Removes what only an internal caller may say, and at the edge what only the mesh may.
+/// Removes what only an internal caller may say, and at the edge all that is named as the mesh's own. Envoy
+/// removes the names it knows. The external address is replaced where it stands.
 fn sanitise(headers: &mut HeaderMap, internal: bool, edge: bool) {
     const FROM_INTERNAL: [HeaderName; 14] = [
         names::RETRIABLE_STATUS_CODES,
@@ -165,17 +166,10 @@ fn sanitise(headers: &mut HeaderMap, internal: bool, edge: bool) {
         names::ORIGINAL_URL,
         names::HEDGE_ON_PER_TRY_TIMEOUT,
     ];
-    const FROM_MESH: [HeaderName; 5] = [
-        names::DECORATOR_OPERATION,
-        names::DOWNSTREAM_SERVICE_CLUSTER,
-        names::DOWNSTREAM_SERVICE_NODE,
-        names::ORIGINAL_PATH,
-        names::ORIGINAL_HOST,
-    ];
     retain(headers, |name| {
         *name != names::ENVOY_INTERNAL
             && (internal || !FROM_INTERNAL.contains(name))
-            && (!edge || !FROM_MESH.contains(name))
+            && (!edge || *name == names::ENVOY_EXTERNAL_ADDRESS || !name.as_str().starts_with("x-envoy-"))
     });
 }
 

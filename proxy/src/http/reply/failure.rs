@@ -25,6 +25,12 @@ pub enum Failure {
     HeadersTooLarge,
     /// The request head has more headers than allowed.
     TooManyHeaders,
+    /// The request line alone is larger than a head may be.
+    UriTooLong,
+    /// TRACE, which shows a caller what it may not see.
+    MethodNotAllowed,
+    /// Something else than 100-continue is expected.
+    ExpectationFailed,
     /// A version of HTTP that is not accepted.
     LowVersion,
     /// `OPTIONS *` and other targets that are no path.
@@ -142,6 +148,18 @@ impl Failure {
             Self::TooManyHeaders => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 reply(status, Some(DPE), "http1.too_many_headers", too_large).closing()
+            }
+            Self::UriTooLong => {
+                reply(StatusCode::URI_TOO_LONG, Some(DPE), "http1.uri_too_long", "URI Too Long").closing()
+            }
+            Self::MethodNotAllowed => {
+                let others = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+                reply(StatusCode::METHOD_NOT_ALLOWED, None, "trace_not_allowed", "Method Not Allowed")
+                    .with_header(http::header::ALLOW, others)
+            }
+            Self::ExpectationFailed => {
+                let details = "unknown_expectation";
+                reply(StatusCode::EXPECTATION_FAILED, None, details, "Expectation Failed").closing()
             }
             Self::LowVersion => {
                 reply(StatusCode::UPGRADE_REQUIRED, Some(DPE), "low_version", "Upgrade Required").closing()

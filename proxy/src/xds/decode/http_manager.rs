@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{HttpConnectionManager, Rds};
 
 use super::fault::{Fault, Within, each, fields};
-use super::value::{cidr, optional_duration, require_ads, switch};
+use super::value::{cidr, optional_duration, require_ads, switch, within};
 use super::{http_filter, protocol, route_config};
 use crate::snapshot::listener::{
     Cidr, ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert, HttpManager, RouteSource, ServerHeader,
@@ -35,10 +35,12 @@ pub fn decode(message: &HttpConnectionManager) -> Result<HttpManager, Fault> {
         other => return Err(Fault::new("server_header_transformation", "0 to 2", other)),
     };
     manager.suppress_envoy_headers = http_filter::decode(&message.http_filters)?.suppress_envoy_headers;
+    manager.proxy_100_continue = message.proxy_100_continue;
     manager.upgrades = upgrades(&message.upgrade_configs)?;
     origin(message, &mut manager)?;
     paths(message, &mut manager)?;
     timeouts(message, &mut manager)?;
+    limits(message, &mut manager)?;
     Ok(manager)
 }
 
@@ -49,22 +51,21 @@ fn check(message: &HttpConnectionManager) -> Result<(), Fault> {
                request_timeout, use_remote_address, xff_num_trusted_hops, internal_address_config, skip_xff_append,
                generate_request_id, preserve_external_request_id, always_set_request_id_in_response,
                forward_client_cert_details, set_current_client_cert_details, upgrade_configs, normalize_path,
-               merge_slashes, path_with_escaped_slashes_action, route_specifier, strip_port_mode],
-        // Logs, traces and draining are this proxy's own; 100-continue is answered when the body is wanted.
+               merge_slashes, path_with_escaped_slashes_action, route_specifier, strip_port_mode,
+               max_request_headers_kb, request_headers_timeout, proxy_100_continue],
+        // Logs, traces and draining are this proxy's own.
         harmless: [tracing, http1_safe_max_connection_duration, drain_timeout, drain_timeout_jitter,
                    delayed_close_timeout, stream_flush_timeout, access_log, access_log_flush_interval,
-                   flush_access_log_on_new_request, access_log_options, proxy_100_continue, request_id_extension,
+                   flush_access_log_on_new_request, access_log_options, request_id_extension,
                    stream_error_on_invalid_http_message, typed_header_validation_config, append_local_overload,
                    add_proxy_protocol_connection_state],
-        refused: [http3_protocol_options, scheme_header_transformation, max_request_headers_kb,
-                  request_headers_timeout, original_ip_detection_extensions, early_header_mutation_extensions, via,
+        refused: [http3_protocol_options, scheme_header_transformation, original_ip_detection_extensions, early_header_mutation_extensions, via,
                   forward_client_cert_matcher, represent_ipv4_remote_address_as_ipv4_mapped_ipv6,
                   local_reply_config, strip_matching_host_port, path_normalization_options,
                   strip_trailing_host_dot, proxy_status_config, append_x_forwarded_port, forward_proto_config],
         refused_on: [add_user_agent],
     });
-    message.http_protocol_options.iter().try_for_each(|of| protocol::http1(of).within("http_protocol_options"))?;
-    message.http2_protocol_options.iter().try_for_each(|of| protocol::http2(of).within("http2_protocol_options"))
+    message.http_protocol_options.iter().try_for_each(|of| protocol::http1(of).within("http_protocol_options"))
 }
 
 fn routes(specifier: Option<&RouteSpecifier>) -> Result<RouteSource, Fault> {
@@ -151,7 +152,10 @@ fn paths(message: &HttpConnectionManager, manager: &mut HttpManager) -> Result<(
     manager.normalize_path = switch(message.normalize_path.as_ref(), false);
     manager.merge_slashes = message.merge_slashes;
     manager.escaped_slashes = match message.path_with_escaped_slashes_action {
-        0 | 1 => EscapedSlashes::Keep,
+        // Whoever says that paths stay as they are means their escapes too.
+        0 if message.normalize_path.as_ref().is_some_and(|normalize| !normalize.value) => EscapedSlashes::Keep,
+        0 => EscapedSlashes::Strict,
+        1 => EscapedSlashes::Keep,
         2 => EscapedSlashes::Reject,
         3 => EscapedSlashes::UnescapeAndRedirect,
         4 => EscapedSlashes::UnescapeAndForward,
@@ -165,19 +169,40 @@ fn timeouts(message: &HttpConnectionManager, manager: &mut HttpManager) -> Resul
     manager.stream_idle_timeout = optional_duration("stream_idle_timeout", message.stream_idle_timeout.as_ref())?;
     let whole = optional_duration("request_timeout", message.request_timeout.as_ref())?;
     manager.request_timeout = whole.filter(|bound| !bound.is_zero());
-    if let Some(common) = &message.common_http_protocol_options {
-        manager.idle_timeout = idle_timeout(common).within("common_http_protocol_options")?;
+    manager.request_headers_timeout =
+        optional_duration("request_headers_timeout", message.request_headers_timeout.as_ref())?;
+    if let Some(options) = &message.common_http_protocol_options {
+        common(options, manager).within("common_http_protocol_options")?;
     }
     Ok(())
 }
 
-fn idle_timeout(options: &HttpProtocolOptions) -> Result<Option<std::time::Duration>, Fault> {
+/// What a caller may send.
+fn limits(message: &HttpConnectionManager, manager: &mut HttpManager) -> Result<(), Fault> {
+    if let Some(kib) = &message.max_request_headers_kb {
+        let kib = usize::try_from(within("max_request_headers_kb", kib.value, 1..=8192)?).unwrap_or(usize::MAX);
+        manager.head_bytes_max = kib.saturating_mul(1024);
+    }
+    if let Some(options) = &message.http2_protocol_options {
+        manager.http2 = protocol::http2(options).within("http2_protocol_options")?;
+    }
+    Ok(())
+}
+
+fn common(options: &HttpProtocolOptions, manager: &mut HttpManager) -> Result<(), Fault> {
     fields!(options => HttpProtocolOptions {
-        used: [idle_timeout],
+        used: [idle_timeout, max_headers_count, max_requests_per_connection],
         harmless: [max_response_headers_kb],
-        refused: [max_connection_duration, max_connection_duration_jitter, max_headers_count, max_stream_duration,
-                  headers_with_underscores_action, max_requests_per_connection],
+        refused: [max_connection_duration, max_connection_duration_jitter, max_stream_duration,
+                  headers_with_underscores_action],
         refused_on: [],
     });
-    optional_duration("idle_timeout", options.idle_timeout.as_ref())
+    manager.idle_timeout = optional_duration("idle_timeout", options.idle_timeout.as_ref())?;
+    let requests = options.max_requests_per_connection.map(|max| max.value);
+    manager.requests_per_connection_max = requests.filter(|max| *max > 0);
+    if let Some(count) = &options.max_headers_count {
+        let count = within("max_headers_count", count.value, 1..=u32::MAX)?;
+        manager.headers_max = usize::try_from(count).unwrap_or(usize::MAX);
+    }
+    Ok(())
 }

@@ -12,9 +12,12 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
     ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
 
+use envoy_types::pb::google::protobuf::UInt32Value;
+
 use super::fault::{Fault, Within, fields};
-use super::value::optional_duration;
+use super::value::{optional_duration, within};
 use crate::snapshot::cluster::UpstreamProtocol;
+use crate::snapshot::edge::Http2Settings;
 
 /// Key and message type in `typed_extension_protocol_options`.
 pub const UPSTREAM_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -115,7 +118,8 @@ fn same_as_downstream(config: &UseDownstreamHttpConfig) -> Result<(), Fault> {
         refused_on: [],
     });
     config.http_protocol_options.iter().try_for_each(|options| http1(options).within("http_protocol_options"))?;
-    config.http2_protocol_options.iter().try_for_each(|options| http2(options).within("http2_protocol_options"))
+    let mut http2_options = config.http2_protocol_options.iter();
+    http2_options.try_for_each(|options| http2(options).map(|_| ()).within("http2_protocol_options"))
 }
 
 /// Checks HTTP/1 options, of either side.
@@ -132,13 +136,12 @@ pub fn http1(options: &Http1ProtocolOptions) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Checks HTTP/2 options, of either side. Windows and flood limits are this proxy's own.
-pub fn http2(options: &Http2ProtocolOptions) -> Result<(), Fault> {
+/// HTTP/2 options, of either side. Of an upstream's they are only checked; flood limits are this proxy's own.
+pub fn http2(options: &Http2ProtocolOptions) -> Result<Http2Settings, Fault> {
     fields!(options => Http2ProtocolOptions {
-        used: [],
+        used: [max_concurrent_streams, initial_stream_window_size, initial_connection_window_size],
         // No route can take a CONNECT request, so that allowing them changes nothing.
-        harmless: [hpack_table_size, max_concurrent_streams, initial_stream_window_size,
-                   initial_connection_window_size, allow_connect, max_outbound_frames, max_outbound_control_frames,
+        harmless: [hpack_table_size, allow_connect, max_outbound_frames, max_outbound_control_frames,
                    max_consecutive_inbound_frames_with_empty_payload, max_inbound_priority_frames_per_stream,
                    max_inbound_window_update_frames_per_data_frame_sent, stream_error_on_invalid_http_messaging,
                    override_stream_error_on_invalid_http_message, use_oghttp2_codec, max_metadata_size,
@@ -147,5 +150,16 @@ pub fn http2(options: &Http2ProtocolOptions) -> Result<(), Fault> {
         refused: [allow_metadata, custom_settings_parameters, connection_keepalive],
         refused_on: [],
     });
-    Ok(())
+    let set = |field, value: Option<&UInt32Value>, least| {
+        value.map(|value| within(field, value.value, least..=0x7fff_ffff)).transpose()
+    };
+    Ok(Http2Settings {
+        streams_max: set("max_concurrent_streams", options.max_concurrent_streams.as_ref(), 1)?,
+        stream_window: set("initial_stream_window_size", options.initial_stream_window_size.as_ref(), 65535)?,
+        connection_window: set(
+            "initial_connection_window_size",
+            options.initial_connection_window_size.as_ref(),
+            65535,
+        )?,
+    })
 }

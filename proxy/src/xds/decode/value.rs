@@ -1,6 +1,7 @@
 //! The small values of xDS: durations, addresses, wrappers, `Any`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
@@ -54,6 +55,14 @@ pub fn switch(value: Option<&BoolValue>, unset: bool) -> bool {
 /// A number; `unset` when it is missing.
 pub fn number(value: Option<&UInt32Value>, unset: u32) -> u32 {
     value.map_or(unset, |value| value.value)
+}
+
+/// A number that Envoy bounds.
+pub fn within(field: &str, value: u32, bounds: RangeInclusive<u32>) -> Result<u32, Fault> {
+    if bounds.contains(&value) {
+        return Ok(value);
+    }
+    Err(Fault::new(field, format_args!("{} to {}", bounds.start(), bounds.end()), value))
 }
 
 /// A field that must be there.

@@ -99,6 +99,26 @@ fn only_a_lone_internal_address_makes_a_request_internal() {
 }
 
 #[test]
+fn at_the_edge_no_stranger_says_what_the_mesh_says() {
+    let forged = [
+        ("x-envoy-attempt-count", "7"),
+        ("x-envoy-peer-metadata", "AA"),
+        ("x-envoy-decorator-operation", "a"),
+        ("x-envoy-original-path", "/"),
+        ("x-envoy-of-tomorrow", "1"),
+        ("x-envoy-external-address", "9.9.9.9"),
+        ("x-forwarded-client-cert", "By=x"),
+        ("x-envoi", "1"),
+    ];
+    assert_eq!(
+        prepared(&manager(true), None, &forged),
+        "x-envoy-external-address: 127.0.0.1 · x-envoi: 1 · x-forwarded-for: 10.0.0.7 · x-forwarded-proto: http"
+    );
+    let kept = prepared(&manager(false), None, &forged);
+    assert!(kept.contains("x-envoy-attempt-count: 7") && !kept.contains("x-forwarded-client-cert"), "{kept}");
+}
+
+#[test]
 fn a_trusted_hop_tells_the_client_and_its_scheme() {
     let trusting = HttpManager { xff_trusted_hops: 1, ..manager(true) };
     let shown = prepared(&trusting, None, CLIENT);

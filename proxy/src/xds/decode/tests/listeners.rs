@@ -1,5 +1,6 @@
 //! Listeners, filter chains, connection managers.
 
+use envoy_types::pb::envoy::config::core::v3::{Http2ProtocolOptions, HttpProtocolOptions};
 use envoy_types::pb::envoy::config::listener::v3::listener_filter_chain_match_predicate::{MatchSet, Rule};
 use envoy_types::pb::envoy::config::listener::v3::{
     Filter, FilterChain, FilterChainMatch, Listener as Proto, ListenerFilter, ListenerFilterChainMatchPredicate,
@@ -22,11 +23,12 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     CommonTlsContext, DownstreamTlsContext, SdsSecretConfig,
 };
 use envoy_types::pb::envoy::r#type::v3::Int32Range;
+use envoy_types::pb::google::protobuf::UInt32Value;
 
 use super::super::listener;
 use super::*;
 use crate::record::Direction;
-use crate::snapshot::listener::{Handler, HttpManager, RouteSource, TransportProtocol};
+use crate::snapshot::listener::{EscapedSlashes, Handler, HttpManager, RouteSource, TransportProtocol};
 
 fn network_filter<M: Message + Name>(message: &M) -> Filter {
     Filter { name: "f".to_owned(), config_type: Some(filter::ConfigType::TypedConfig(packed(message))) }
@@ -85,6 +87,55 @@ fn a_plain_connection_manager_has_envoys_defaults() {
     assert_eq!(&*decoded.server_name, "envoy");
     assert!(decoded.generate_request_id && !decoded.use_remote_address && !decoded.normalize_path);
     assert_eq!((decoded.idle_timeout, decoded.stream_idle_timeout, decoded.request_timeout), (None, None, None));
+}
+
+#[test]
+fn limits_are_those_of_the_message_else_envoys_and_tighter_for_strangers() {
+    use crate::snapshot::edge::{HTTP2_AT_THE_EDGE, HTTP2_IN_THE_MESH, Http2Limits};
+    let plain = decoded_manager(&manager());
+    assert_eq!((plain.head_bytes_max, plain.headers_max, plain.headers_within()), (61_440, 100, None));
+    assert_eq!(
+        (plain.stream_idle_within(), plain.http2_limits()),
+        (Some(std::time::Duration::from_secs(300)), HTTP2_IN_THE_MESH)
+    );
+    let edge = decoded_manager(&HttpConnectionManager { use_remote_address: on(true), ..manager() });
+    assert_eq!(
+        (edge.headers_within(), edge.http2_limits()),
+        (Some(std::time::Duration::from_secs(60)), HTTP2_AT_THE_EDGE)
+    );
+    let said = decoded_manager(&HttpConnectionManager {
+        use_remote_address: on(true),
+        max_request_headers_kb: number(8),
+        request_headers_timeout: millis(0),
+        stream_idle_timeout: millis(0),
+        common_http_protocol_options: Some(HttpProtocolOptions { max_headers_count: number(7), ..Default::default() }),
+        http2_protocol_options: Some(Http2ProtocolOptions {
+            max_concurrent_streams: number(5),
+            initial_stream_window_size: number(65_536),
+            ..Default::default()
+        }),
+        ..manager()
+    });
+    assert_eq!((said.head_bytes_max, said.headers_max), (8192, 7));
+    assert_eq!((said.headers_within(), said.stream_idle_within()), (None, None));
+    let window = HTTP2_AT_THE_EDGE.connection_window;
+    assert_eq!(said.http2_limits(), Http2Limits { streams_max: 5, stream_window: 65_536, connection_window: window });
+}
+
+#[test]
+fn escapes_in_paths_are_strictly_read_unless_the_message_says_otherwise() {
+    for (normalize_path, action, wanted) in [
+        (None, 0, EscapedSlashes::Strict),
+        (on(true), 0, EscapedSlashes::Strict),
+        (on(false), 0, EscapedSlashes::Keep),
+        (None, 1, EscapedSlashes::Keep),
+        (on(false), 2, EscapedSlashes::Reject),
+        (on(true), 3, EscapedSlashes::UnescapeAndRedirect),
+        (None, 4, EscapedSlashes::UnescapeAndForward),
+    ] {
+        let message = HttpConnectionManager { normalize_path, path_with_escaped_slashes_action: action, ..manager() };
+        assert_eq!(decoded_manager(&message).escaped_slashes, wanted, "{normalize_path:?} {action}");
+    }
 }
 
 #[test]
@@ -216,6 +267,20 @@ fn what_would_change_traffic_is_refused_by_field() {
             "route_specifier: wanted rds or route_config, got nothing",
         ),
         (manager_fault(|message| message.add_user_agent = on(false)), "accepted"),
+        (
+            manager_fault(|message| message.max_request_headers_kb = Some(UInt32Value { value: 8193 })),
+            "max_request_headers_kb: wanted 1 to 8192, got 8193",
+        ),
+        (
+            manager_fault(|message| {
+                let options = Http2ProtocolOptions {
+                    initial_stream_window_size: Some(UInt32Value { value: 1 }),
+                    ..Default::default()
+                };
+                message.http2_protocol_options = Some(options);
+            }),
+            "http2_protocol_options.initial_stream_window_size: wanted 65535 to 2147483647, got 1",
+        ),
     ] {
         assert_eq!(got, wanted);
     }

@@ -1,0 +1,111 @@
+//! How long callers may take where nothing is configured, in virtual time.
+
+mod io_support;
+mod tls_support;
+
+use std::time::Duration;
+
+use io_support::*;
+use tls_support::World;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wavetank_platform::{Platform, Stream};
+use wavetank_proxy::record::{Flag, Record};
+use wavetank_proxy::snapshot::listener::Listener;
+use wavetank_proxy::snapshot::route::{ClusterChoice, Forward};
+
+/// A proxy in memory, at the edge or not, whose only route leads to an origin that acts like this.
+async fn bench(edge: bool, acts: &'static [Act]) -> (Bench, Origin, Platform) {
+    let platform = World::new().platform(1);
+    let origin = Origin::start(&platform, acts).await;
+    // No route's timeout gets in the way.
+    let mut to_up = Forward::to(ClusterChoice::Single("up".into()));
+    to_up.timeout = Some(Duration::ZERO);
+    let mut manager = manager(vec![forward(to_up)]);
+    manager.use_remote_address = edge;
+    let mut listener = Listener::new("l", "127.0.0.1:8080".parse().unwrap());
+    listener.filter_chains.push(chain(http(manager)));
+    let bench = Bench::start(&platform, of(listener, vec![cluster("up", &[origin.address])])).await;
+    (bench, origin, platform)
+}
+
+/// Reads to the end, and says how long that took.
+async fn rest(platform: &Platform, stream: &mut Stream) -> (String, Duration) {
+    let start = platform.clock.now();
+    let rest = read_rest(stream).await;
+    (rest, platform.clock.now().saturating_since(start))
+}
+
+fn told(record: &Record) -> (u16, String, String) {
+    let flags: Vec<_> = record.flags.iter().map(Flag::to_string).collect();
+    (record.status, flags.join(","), record.details.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_given_up_sooner_at_the_edge() {
+    for (edge, seconds, wanted) in [
+        (true, 60, (408, String::new(), "request_header_timeout".to_owned())),
+        (false, 300, (408, "SI".to_owned(), "stream_idle_timeout".to_owned())),
+    ] {
+        let (bench, _origin, platform) = bench(edge, &[Act::Answer(OK)]).await;
+        let mut stream = bench.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a.te").await.unwrap();
+        // Bytes that come one by one do not make it longer.
+        platform.clock.sleep(Duration::from_secs(30)).await;
+        stream.write_all(b"s").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"timeout") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0);
+        }
+        assert_eq!(told(&bench.record().await), wanted);
+        assert_eq!(bench.record().await.duration.as_secs(), seconds);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_coming_is_given_up() {
+    let (bench, _origin, platform) = bench(true, &[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    stream.write_all(b"POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: 9\r\n\r\nabc").await.unwrap();
+    let (answer, _) = rest(&platform, &mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
+    assert_eq!(told(&bench.record().await), (408, "SI".to_owned(), "stream_idle_timeout".to_owned()));
+    assert_eq!(bench.record().await.duration.as_secs(), 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_is_closed_after_an_hour() {
+    let (bench, _origin, platform) = bench(true, &[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    assert!(ask_on(&mut stream, GET).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let (rest, after) = rest(&platform, &mut stream).await;
+    assert_eq!((rest.as_str(), after.as_secs()), ("", 3600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_closed_its_side_is_answered_for_so_long() {
+    let (bench, origin, platform) = bench(false, &[Act::Stall("")]).await;
+    let mut stream = bench.connect().await;
+    stream.write_all(GET.as_bytes()).await.unwrap();
+    while origin.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    stream.shutdown().await.unwrap();
+    let (answer, after) = rest(&platform, &mut stream).await;
+    assert_eq!((answer.as_str(), after.as_secs()), ("", 15));
+    assert_eq!(told(&bench.record().await), (0, "DC".to_owned(), "downstream_remote_disconnect".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_caller_that_goes_on_sending_is_left_after_a_second() {
+    let (bench, _origin, platform) = bench(true, &[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+    let answer = read_answer(&mut stream, false).await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    let start = platform.clock.now();
+    while stream.write_all(&[b'x'; 1024]).await.is_ok() {
+        platform.clock.sleep(Duration::from_millis(100)).await;
+    }
+    let after = platform.clock.now().saturating_since(start);
+    assert!((900..=1200).contains(&after.as_millis()), "{after:?}");
+}

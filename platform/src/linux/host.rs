@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+use tokio::runtime::Handle;
 
 use super::net::LinuxNet;
 use crate::clock::{Clock, Instant, Sleep, UnixTime};
@@ -25,8 +26,18 @@ pub fn platform() -> io::Result<Platform> {
         crypto: Crypto::new(Arc::new(provider()), clock.clone()),
         clock,
         entropy: os_entropy()?,
-        spawn: Arc::new(TokioSpawn),
+        spawn: Arc::new(TokioSpawn(Handle::current())),
     })
+}
+
+/// The door of another worker of this process, on the runtime that this is called within: the clocks of
+/// `first`, tasks on that runtime, and random streams of its own, named for `index`.
+pub(super) fn worker_platform(first: &Platform, index: usize) -> Platform {
+    Platform {
+        entropy: first.entropy.fork(&format!("worker/{index}")),
+        spawn: Arc::new(TokioSpawn(Handle::current())),
+        ..first.clone()
+    }
 }
 
 /// ring with X25519 alone, for the reason that [`Crypto`] gives.
@@ -80,12 +91,12 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// The current tokio runtime; tasks end with the process.
+/// One tokio runtime, whoever spawns; tasks end with the process.
 #[derive(Debug)]
-struct TokioSpawn;
+struct TokioSpawn(Handle);
 
 impl Spawn for TokioSpawn {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
-        Task::new(tokio::spawn(future).abort_handle())
+        Task::new(self.0.spawn(future).abort_handle())
     }
 }

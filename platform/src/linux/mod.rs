@@ -2,8 +2,11 @@
 //!
 //! - `net`: sockets, with `SO_ORIGINAL_DST`
 //! - `host`: clocks, resolver, spawner, random source
+//! - `worker`: another thread with a runtime of its own
 
 mod host;
 mod net;
+mod worker;
 
 pub use host::platform;
+pub use worker::Worker;

@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::route::RouteConfig;
 use super::tls::DownstreamTls;
 use crate::record::{Direction, Provenance};
 
 /// `envoy.config.listener.v3.Listener`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Listener {
     /// Name, unique in a proxy.
     pub name: Arc<str>,
@@ -77,7 +79,7 @@ impl Listener {
 }
 
 /// `ListenerFilterChainMatchPredicate`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum PortRule {
     /// All ports, or none.
     Any(bool),
@@ -105,7 +107,7 @@ impl PortRule {
 }
 
 /// `FilterChain`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct FilterChain {
     /// Name; may be empty.
     pub name: Arc<str>,
@@ -118,7 +120,7 @@ pub struct FilterChain {
 }
 
 /// `FilterChainMatch`. An empty list or `None` matches anything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FilterChainMatch {
     /// Original destination port.
     pub destination_port: Option<u16>,
@@ -135,7 +137,7 @@ pub struct FilterChainMatch {
 }
 
 /// What the first bytes were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum TransportProtocol {
     /// A TLS ClientHello.
     Tls,
@@ -144,7 +146,7 @@ pub enum TransportProtocol {
 }
 
 /// An address prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cidr {
     /// Any address in the range.
     pub address: IpAddr,
@@ -171,7 +173,7 @@ impl Cidr {
 }
 
 /// The terminal network filter of a chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum Handler {
     /// `envoy.filters.network.http_connection_manager`.
     Http(Arc<HttpManager>),
@@ -180,7 +182,7 @@ pub enum Handler {
 }
 
 /// `HttpConnectionManager`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct HttpManager {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,
@@ -266,7 +268,7 @@ impl HttpManager {
 }
 
 /// `path_with_escaped_slashes_action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum EscapedSlashes {
     /// They stay as they are.
     Keep,
@@ -279,11 +281,11 @@ pub enum EscapedSlashes {
 }
 
 /// An HTTP filter before the router. Kinds are added as the proxy learns them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum HttpFilter {}
 
 /// Where an HTTP connection manager finds its routes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum RouteSource {
     /// By this name, from RDS.
     Rds(Arc<str>),
@@ -292,7 +294,7 @@ pub enum RouteSource {
 }
 
 /// Codec of the downstream side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Codec {
     /// By ALPN, else by the HTTP/2 preface.
     Auto,
@@ -303,7 +305,7 @@ pub enum Codec {
 }
 
 /// `server_header_transformation`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ServerHeader {
     /// Ours replaces the upstream's.
     Overwrite,
@@ -314,7 +316,7 @@ pub enum ServerHeader {
 }
 
 /// `forward_client_cert_details`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ForwardClientCert {
     /// Remove the header.
     Sanitize,
@@ -329,7 +331,7 @@ pub enum ForwardClientCert {
 }
 
 /// `set_current_client_cert_details`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ClientCertDetails {
     /// `Subject`.
     pub subject: bool,
@@ -340,7 +342,7 @@ pub struct ClientCertDetails {
 }
 
 /// `TcpProxy`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct TcpProxy {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,

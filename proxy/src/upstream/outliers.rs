@@ -1,6 +1,7 @@
 //! Outlier detection of one cluster at work: its book, what its balancer was told, and the timer of its
 //! sweeps. What is decided is decided in [`crate::cluster::outlier`] and [`crate::cluster::health`].
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -122,6 +123,11 @@ impl Outliers {
         let view = Arc::new(endpoints.without(|address| ejected.contains(&address)));
         state.view = Some((endpoints.clone(), generation, view.clone()));
         view
+    }
+
+    /// The endpoints that are out now.
+    pub(crate) fn ejected(&self) -> BTreeSet<SocketAddr> {
+        if self.is_on() { self.state().book.ejected() } else { BTreeSet::new() }
     }
 
     /// An attempt at `endpoint` went like this.

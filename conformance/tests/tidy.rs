@@ -113,11 +113,12 @@ fn proxy_and_control_reach_the_world_through_the_platform_alone() {
         "getrandom",
         "tonic::transport",
     ];
-    let hosts = ["proxy/src/main.rs", "control/src/main.rs", "control/src/watch.rs"];
+    let hosts = ["proxy/src/main.rs", "proxy/src/command/", "control/src/main.rs", "control/src/watch.rs"];
     let broken = violations(
         &sources(),
         |source| {
-            (source.is_below("proxy/src") || source.is_below("control/src")) && !hosts.contains(&source.path.as_str())
+            (source.is_below("proxy/src") || source.is_below("control/src"))
+                && !hosts.iter().any(|host| source.path.starts_with(host))
         },
         |code| words.iter().any(|word| code.contains(word)),
     );

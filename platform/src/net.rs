@@ -138,6 +138,11 @@ pub trait Accept: Send + Sync {
     /// Waits for the next connection. A connection that died before it was accepted may surface as an
     /// error; the listener itself stays usable.
     fn accept(&self) -> BoxFuture<'_, io::Result<Stream>>;
+
+    /// The next connection that has come already; `None` when there is none, or the host cannot tell.
+    fn accept_now(&self) -> Option<io::Result<Stream>> {
+        None
+    }
 }
 
 /// A listening socket. Closed when dropped.
@@ -162,6 +167,12 @@ impl Listener {
     /// Errs when a single connection could not be accepted; calling again is right after any error.
     pub async fn accept(&self) -> io::Result<Stream> {
         self.accept.accept().await
+    }
+
+    /// The next connection that has come already; `None` when there is none, or the host cannot tell. Who
+    /// closes a socket takes these first: the host resets what has come and was not accepted.
+    pub fn accept_now(&self) -> Option<io::Result<Stream>> {
+        self.accept.accept_now()
     }
 }
 

@@ -5,6 +5,8 @@
 //! with a unit (`250ms`, `10s`, `24h`), and an unknown field is an error.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,12 +28,19 @@ pub struct Bootstrap {
     /// Bounds on what peers may make this proxy hold.
     #[serde(default)]
     pub limits: Limits,
+    /// Workers of the process, each with a thread of its own; `None`: as many as there are cores.
+    #[serde(default)]
+    pub concurrency: Option<NonZeroUsize>,
+    /// Where the process is watched.
+    #[serde(default)]
+    pub ports: Ports,
 }
 
 impl Bootstrap {
     /// A proxy named `node` that is configured by `xds`; no certificate authority, default limits.
     pub fn new(node: NodeIdentity, xds: XdsServer) -> Self {
-        Self { node, xds, ca: None, drain: default_drain(), limits: Limits::default() }
+        let (limits, ports) = (Limits::default(), Ports::default());
+        Self { node, xds, ca: None, drain: default_drain(), limits, concurrency: None, ports }
     }
 }
 
@@ -159,6 +168,39 @@ pub enum KeyType {
     EcdsaP256,
 }
 
+/// Ports of the process that are not the mesh's. `None`, or `null`: that port is not opened. Other processes
+/// may share them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Ports {
+    /// Everything there is to see, and to drain. Default `127.0.0.1:15000`.
+    pub admin: Option<SocketAddr>,
+    /// Health and metrics, for an orchestrator. Default `0.0.0.0:15020`.
+    pub agent: Option<SocketAddr>,
+    /// Health, for a load balancer. Default `0.0.0.0:15021`.
+    pub health: Option<SocketAddr>,
+    /// Metrics, for Prometheus. Default `0.0.0.0:15090`.
+    pub stats: Option<SocketAddr>,
+}
+
+impl Default for Ports {
+    /// Istio's.
+    fn default() -> Self {
+        let everywhere = |port| Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+        Self {
+            admin: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 15000))),
+            agent: everywhere(15020),
+            health: everywhere(15021),
+            stats: everywhere(15090),
+        }
+    }
+}
+
+impl Ports {
+    /// None at all.
+    pub const NONE: Self = Self { admin: None, agent: None, health: None, stats: None };
+}
+
 /// Bounds on what peers may make a proxy hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -196,6 +238,13 @@ fn default_refresh_at() -> f64 {
     0.8
 }
 
+/// Reads a duration as the bootstrap file has it: `250ms`, `10s`, `5m`, `24h`.
+///
+/// Errs with what is wrong.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    text_duration::parse(text).ok_or_else(|| format!("`{text}` is not a duration such as 250ms, 10s or 24h"))
+}
+
 /// Durations as a whole number and a unit: `ms`, `s`, `m` or `h`.
 mod text_duration {
     use std::time::Duration;
@@ -211,11 +260,10 @@ mod text_duration {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text)
-            .ok_or_else(|| D::Error::custom(format_args!("`{text}` is not a duration such as 250ms, 10s or 24h")))
+        super::duration(&text).map_err(D::Error::custom)
     }
 
-    fn parse(text: &str) -> Option<Duration> {
+    pub(super) fn parse(text: &str) -> Option<Duration> {
         let (number, millis) = UNITS.iter().find_map(|(unit, millis)| Some((text.strip_suffix(unit)?, millis)))?;
         number.parse::<u64>().ok()?.checked_mul(*millis).map(Duration::from_millis)
     }

@@ -1,5 +1,6 @@
 //! Wavetank's data plane: a sidecar and gateway proxy that is configured by Envoy's xDS v3 and nothing else.
 
+pub mod admin;
 pub mod bootstrap;
 pub mod cluster;
 mod drain;
@@ -10,11 +11,14 @@ pub mod identity;
 mod idle;
 pub mod json_lines;
 mod listener;
+pub mod process;
 pub mod proxy;
 pub mod record;
+pub mod redirect;
 pub mod route;
 mod shared;
 pub mod snapshot;
+pub mod stats;
 mod tcp;
 pub mod tls;
 mod upstream;

@@ -5,32 +5,33 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
 use wavetank_platform::watch;
+use wavetank_platform::{ListenOptions, Platform};
 
 use crate::bootstrap::{Bootstrap, Limits};
 use crate::drain::{Drain, Stage};
 use crate::identity::{Identity, IdentityError};
 use crate::listener::connections::Connections;
 use crate::listener::manager::Listeners;
+use crate::process::{Listening, Process, WorkerView};
 use crate::record::Recorder;
 use crate::shared::{Random, Shared};
 use crate::tls::Tls;
 use crate::upstream::clusters::Clusters;
 use crate::upstream::connect::Connector;
-use crate::upstream::outliers::Reporter;
 use crate::xds::{self, Store};
 
 /// Time that connections get to leave when their listener changes; Istio's default.
 const PATIENCE_DEFAULT: Duration = Duration::from_secs(45);
 
-/// A running proxy. Dropping it ends all its tasks at once.
+/// A running proxy, or one worker of a process that has several. Dropping it ends all its tasks at once.
 pub struct Proxy {
     shared: Arc<Shared>,
+    process: Arc<Process>,
     connections: Arc<Connections>,
     drain: Drain,
-    listening: watch::Receiver<Option<BTreeMap<Arc<str>, SocketAddr>>>,
+    listening: watch::Receiver<Listening>,
     tasks: Vec<OwnedTask>,
 }
 
@@ -39,22 +40,23 @@ impl Proxy {
     ///
     /// Errs when the roots of the certificate authority do not parse.
     pub fn start(platform: Platform, bootstrap: Bootstrap, recorder: Arc<dyn Recorder>) -> Result<Self, IdentityError> {
-        let (store, tls) = (Store::new(), Tls::new(&platform));
-        let identity = match &bootstrap.ca {
-            Some(ca) => Some(Identity::new(platform.clone(), ca.clone(), &bootstrap.limits, tls.clone())?),
-            None => None,
-        };
-        let Bootstrap { node, limits, .. } = &bootstrap;
-        let mut proxy = Self::with_store(platform.clone(), &node.id, store.clone(), tls.clone(), limits, recorder);
-        if let Some(identity) = identity {
-            let renewing = async move {
-                identity.run().await;
-            };
-            proxy.tasks.push(platform.spawn.go(renewing).abort_on_drop());
-        }
-        let configuring = platform.clone();
-        proxy.tasks.push(platform.spawn.go(xds::run(configuring, bootstrap, tls, store)).abort_on_drop());
-        Ok(proxy)
+        Self::start_listening(platform, bootstrap, ListenOptions::default(), recorder)
+    }
+
+    /// As [`Self::start`], with sockets that other workers, and other processes, may share.
+    pub fn start_first(
+        platform: Platform,
+        bootstrap: Bootstrap,
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<Self, IdentityError> {
+        let options = ListenOptions { reuse_port: true, ..ListenOptions::default() };
+        Self::start_listening(platform, bootstrap, options, recorder)
+    }
+
+    /// Starts one more worker of `process`, on the runtime of `platform`. It takes the configuration and the
+    /// certificate that the first one keeps.
+    pub fn start_another(platform: Platform, process: &Arc<Process>, recorder: Arc<dyn Recorder>) -> Self {
+        Self::worker(platform, process.clone(), recorder)
     }
 
     /// Starts a proxy that is configured by whatever `store` holds, now and later.
@@ -68,24 +70,62 @@ impl Proxy {
         limits: &Limits,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
+        let options = ListenOptions::default();
+        let process = Process::new(&platform, node, (store, tls), limits, options, recorder.clone());
+        Self::worker(platform, process, recorder)
+    }
+
+    fn start_listening(
+        platform: Platform,
+        bootstrap: Bootstrap,
+        options: ListenOptions,
+        recorder: Arc<dyn Recorder>,
+    ) -> Result<Self, IdentityError> {
+        let (store, tls) = (Store::new(), Tls::new(&platform));
+        let Bootstrap { node, limits, ca, .. } = &bootstrap;
+        let identity = match ca {
+            Some(ca) => Some(Identity::new(platform.clone(), ca.clone(), limits, tls.clone())?),
+            None => None,
+        };
+        let secured = (store.clone(), tls.clone());
+        let process = Process::new(&platform, &node.id, secured, limits, options, recorder.clone());
+        let mut proxy = Self::worker(platform.clone(), process, recorder);
+        if let Some(identity) = identity {
+            let renewing = async move {
+                identity.run().await;
+            };
+            proxy.tasks.push(platform.spawn.go(renewing).abort_on_drop());
+        }
+        let configuring = platform.clone();
+        proxy.tasks.push(platform.spawn.go(xds::run(configuring, bootstrap, tls, store)).abort_on_drop());
+        Ok(proxy)
+    }
+
+    fn worker(platform: Platform, process: Arc<Process>, recorder: Arc<dyn Recorder>) -> Self {
+        let (store, tls) = (process.store.clone(), process.tls.clone());
         let connector = Arc::new(Connector { platform: platform.clone(), tls: tls.clone() });
-        let node: Arc<str> = node.into();
-        let reporter = Reporter { node: node.clone(), recorder: recorder.clone() };
         let shared = Arc::new(Shared {
             random: Random::new(&platform),
             platform: platform.clone(),
-            node,
+            node: process.node.clone(),
             store,
             tls,
             recorder,
-            clusters: Clusters::new(connector, reporter),
+            clusters: Clusters::new(connector, process.registry.clone()),
         });
-        let connections = Arc::new(Connections::new(limits.connections_max));
+        let connections = process.connections();
         let (addresses, listening) = watch::channel(None);
+        process.joined(WorkerView { listening: listening.clone(), connections: connections.clone() });
         let drain = Drain::new();
-        let listeners = Listeners::new(shared.clone(), connections.clone(), PATIENCE_DEFAULT, addresses);
+        let options = process.listen.clone();
+        let listeners = Listeners::new(shared.clone(), connections.clone(), options, PATIENCE_DEFAULT, addresses);
         let task = platform.spawn.go(listeners.run(drain.watch())).abort_on_drop();
-        Self { shared, connections, drain, listening, tasks: vec![task] }
+        Self { shared, process, connections, drain, listening, tasks: vec![task] }
+    }
+
+    /// What further workers share with this one.
+    pub fn process(&self) -> &Arc<Process> {
+        &self.process
     }
 
     /// The configuration in force, and the way to put another in force where no xDS server does.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, ring};
+use tokio::runtime::Handle;
 
 use super::namespace::Namespace;
 use super::net::LinuxNet;
@@ -27,7 +28,7 @@ pub fn platform() -> io::Result<Platform> {
         crypto: Crypto::new(Arc::new(provider()), clock.clone()),
         clock,
         entropy: os_entropy()?,
-        spawn: Arc::new(TokioSpawn),
+        spawn: Arc::new(TokioSpawn(Handle::current())),
     })
 }
 
@@ -36,6 +37,16 @@ pub fn platform() -> io::Result<Platform> {
 /// For runtimes of one thread: a socket is made while the thread is in the namespace.
 pub fn platform_within(of: &Platform, namespace: Namespace, resolver: Arc<dyn Resolver>) -> Platform {
     Platform { net: Arc::new(LinuxNet::within(namespace)), resolver, ..of.clone() }
+}
+
+/// The door of another worker of this process, on the runtime that this is called within: the clocks of
+/// `first`, tasks on that runtime, and random streams of its own, named for `index`.
+pub(super) fn worker_platform(first: &Platform, index: usize) -> Platform {
+    Platform {
+        entropy: first.entropy.fork(&format!("worker/{index}")),
+        spawn: Arc::new(TokioSpawn(Handle::current())),
+        ..first.clone()
+    }
 }
 
 /// ring with X25519 alone, for the reason that [`Crypto`] gives.
@@ -92,13 +103,13 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// The current tokio runtime; tasks end with the process.
+/// One tokio runtime, whoever spawns; tasks end with the process.
 #[derive(Debug)]
-struct TokioSpawn;
+struct TokioSpawn(Handle);
 
 impl Spawn for TokioSpawn {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) -> Task {
-        Task::new(tokio::spawn(future).abort_handle())
+        Task::new(self.0.spawn(future).abort_handle())
     }
 }
 

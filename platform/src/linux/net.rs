@@ -64,12 +64,33 @@ impl Accept for LinuxListener {
     fn accept(&self) -> BoxFuture<'_, io::Result<Stream>> {
         Box::pin(async move {
             let (stream, peer) = self.0.accept().await?;
-            stream.set_nodelay(true)?;
-            let local = stream.local_addr()?;
-            let original_dst = original_dst(&stream).filter(|dst| dst.0 != local);
-            Ok(Stream::new(stream, local, peer, original_dst))
+            accepted(stream, peer)
         })
     }
+
+    // Not by tokio: what it knows of the socket may be older than the connection.
+    fn accept_now(&self) -> Option<io::Result<Stream>> {
+        match SockRef::from(&self.0).accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(error)),
+            Ok((socket, _)) => Some(adopt(socket)),
+        }
+    }
+}
+
+/// A socket that tokio did not accept.
+fn adopt(socket: Socket) -> io::Result<Stream> {
+    socket.set_nonblocking(true)?;
+    let stream = TcpStream::from_std(socket.into())?;
+    let peer = stream.peer_addr()?;
+    accepted(stream, peer)
+}
+
+fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<Stream> {
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    let original_dst = original_dst(&stream).filter(|dst| dst.0 != local);
+    Ok(Stream::new(stream, local, peer, original_dst))
 }
 
 /// `SO_ORIGINAL_DST` of a redirected connection; `None` when netfilter knows nothing of it.

@@ -2,20 +2,24 @@
 //! what is gone or changed.
 //!
 //! A listener whose address stays keeps its socket; connections accepted from then on meet its new chains,
-//! those accepted before are asked to leave.
+//! those accepted before are asked to leave. A socket that closes is emptied first: the host would reset what
+//! has come and was not accepted.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use wavetank_platform::spawn::OwnedTask;
 use wavetank_platform::watch;
-use wavetank_platform::{ListenOptions, Listener as Socket};
+use wavetank_platform::{ListenOptions, Listener as Socket, Stream};
 
 use super::connection;
-use super::connections::Connections;
+use super::connections::{Connections, Through};
 use crate::drain::{Drain, Draining, Stage};
+use crate::process::Listening;
 use crate::shared::Shared;
 use crate::snapshot::{Listener, Snapshot};
 
@@ -29,23 +33,31 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub(crate) struct Listeners {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
+    options: ListenOptions,
     /// Time that connections get to leave when their listener changes.
     patience: Duration,
     bound: BTreeMap<Arc<str>, Bound>,
-    addresses: watch::Sender<Option<BTreeMap<Arc<str>, SocketAddr>>>,
+    addresses: watch::Sender<Listening>,
 }
 
 /// One socket and those who came through it.
 struct Bound {
-    socket: Arc<Socket>,
+    name: Arc<str>,
+    address: SocketAddr,
     wanted: SocketAddr,
     serving: Serving,
-    _accepting: OwnedTask,
+    accepting: OwnedTask,
+    closed: Closed,
 }
 
-/// What an accepting task serves by; replaced in place when the configuration changes.
+/// Ends when a socket has been closed.
+type Closed = oneshot::Receiver<Infallible>;
+
+/// What an accepting task serves by; replaced in place when the configuration changes. `None`: no longer.
 #[derive(Clone)]
-struct Serving(watch::Sender<Option<(Arc<Listener>, Arc<Drain>)>>);
+struct Serving(watch::Sender<Option<Terms>>);
+
+type Terms = (Arc<Listener>, Arc<Drain>);
 
 impl Listeners {
     /// None bound yet. `addresses` tells who listens where; `None` until a configuration has been applied,
@@ -53,10 +65,11 @@ impl Listeners {
     pub(crate) fn new(
         shared: Arc<Shared>,
         connections: Arc<Connections>,
+        options: ListenOptions,
         patience: Duration,
-        addresses: watch::Sender<Option<BTreeMap<Arc<str>, SocketAddr>>>,
+        addresses: watch::Sender<Listening>,
     ) -> Self {
-        Self { shared, connections, patience, bound: BTreeMap::new(), addresses }
+        Self { shared, connections, options, patience, bound: BTreeMap::new(), addresses }
     }
 
     /// Follows the configuration until `draining` begins, then closes every socket.
@@ -76,9 +89,8 @@ impl Listeners {
                 () = clock.sleep(REBIND_AFTER), if !complete => {}
             }
         }
-        for (_, bound) in std::mem::take(&mut self.bound) {
-            bound.close(&self.shared, self.patience);
-        }
+        let all = std::mem::take(&mut self.bound);
+        self.close(all).await;
         self.addresses.send_replace(None);
         draining.reached(Stage::Ended).await;
     }
@@ -91,9 +103,7 @@ impl Listeners {
         let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.bound).into_iter().partition(|(name, bound)| stays(name, bound));
         self.bound = kept;
-        for bound in gone.into_values() {
-            bound.close(&self.shared, self.patience);
-        }
+        self.close(gone).await;
         let mut complete = true;
         for (name, listener) in wanted {
             if let Some(bound) = self.bound.get(name) {
@@ -111,7 +121,7 @@ impl Listeners {
             }
         }
         if snapshot.version > 0 || !snapshot.listeners.is_empty() {
-            let addresses = self.bound.iter().map(|(name, bound)| (name.clone(), bound.socket.local_addr())).collect();
+            let addresses = self.bound.iter().map(|(name, bound)| (name.clone(), bound.address)).collect();
             self.addresses.send_replace(Some(addresses));
         }
         complete
@@ -119,19 +129,38 @@ impl Listeners {
 
     async fn bind(&self, listener: &Arc<Listener>) -> std::io::Result<Bound> {
         let platform = &self.shared.platform;
-        let socket = Arc::new(platform.net.listen(listener.address, ListenOptions::default()).await?);
-        let serving = Serving(watch::Sender::new(Some((listener.clone(), Arc::new(Drain::new())))));
-        let accepting = accept(self.shared.clone(), self.connections.clone(), socket.clone(), serving.0.subscribe());
-        let accepting = platform.spawn.go(accepting).abort_on_drop();
-        Ok(Bound { socket, wanted: listener.address, serving, _accepting: accepting })
+        let socket = platform.net.listen(listener.address, self.options.clone()).await?;
+        let address = socket.local_addr();
+        let terms = (listener.clone(), Arc::new(Drain::new()));
+        let serving = Serving(watch::Sender::new(Some(terms.clone())));
+        let (open, closed) = oneshot::channel();
+        let accepting = Accepting {
+            shared: self.shared.clone(),
+            connections: self.connections.clone(),
+            through: self.connections.through(&listener.name),
+            socket,
+            _open: open,
+        };
+        let accepting = platform.spawn.go(accepting.run(serving.0.subscribe(), terms)).abort_on_drop();
+        let (name, wanted) = (listener.name.clone(), listener.address);
+        Ok(Bound { name, address, wanted, serving, accepting, closed })
     }
-}
 
-impl Bound {
-    /// Closes the socket; those who came through it are asked to leave.
-    fn close(self, shared: &Arc<Shared>, patience: Duration) {
-        if let Some((_, drain)) = self.serving.0.send_replace(None) {
-            end_in_good_order(shared, drain, patience);
+    /// Closes sockets; those who came through them are asked to leave.
+    async fn close(&self, bound: BTreeMap<Arc<str>, Bound>) {
+        let mut closing = Vec::new();
+        for bound in bound.into_values() {
+            let drain = bound.serving.0.send_replace(None).map(|(_, drain)| drain);
+            closing.push((bound, drain));
+        }
+        for (Bound { name, accepting, closed, .. }, drain) in closing {
+            // Nothing is ever sent: the task drops its end with the socket.
+            let _dropped = closed.await;
+            drop(accepting);
+            self.connections.forget(&name);
+            if let Some(drain) = drain {
+                end_in_good_order(&self.shared, drain, self.patience);
+            }
         }
     }
 }
@@ -160,24 +189,53 @@ fn end_in_good_order(shared: &Arc<Shared>, drain: Arc<Drain>, patience: Duration
     });
 }
 
-/// Accepts connections until aborted.
-async fn accept(
+/// One open socket.
+struct Accepting {
     shared: Arc<Shared>,
     connections: Arc<Connections>,
-    socket: Arc<Socket>,
-    serving: watch::Receiver<Option<(Arc<Listener>, Arc<Drain>)>>,
-) {
-    loop {
-        let stream = match socket.accept().await {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%error, "accept");
-                shared.platform.clock.sleep(ACCEPT_REST).await;
-                continue;
+    through: Arc<Through>,
+    socket: Socket,
+    _open: oneshot::Sender<Infallible>,
+}
+
+impl Accepting {
+    /// Accepts connections until there are no more terms to serve them by.
+    async fn run(self, mut serving: watch::Receiver<Option<Terms>>, mut last: Terms) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = self.socket.accept() => accepted,
+                () = has_ended(&mut serving) => break,
+            };
+            let terms = serving.borrow().clone();
+            last = terms.unwrap_or(last);
+            match accepted {
+                Ok(stream) => self.serve(stream, &last),
+                Err(error) => {
+                    tracing::debug!(%error, "accept");
+                    self.shared.platform.clock.sleep(ACCEPT_REST).await;
+                }
             }
-        };
-        let Some((listener, drain)) = serving.borrow().clone() else { return };
-        let draining = drain.watch();
-        connections.spawn(&shared.platform, connection::serve(shared.clone(), listener, stream, draining));
+        }
+        // Their drain has begun or is about to: they are served, and asked to leave.
+        while let Some(accepted) = self.socket.accept_now() {
+            match accepted {
+                Ok(stream) => self.serve(stream, &last),
+                Err(error) => {
+                    tracing::debug!(%error, "accept");
+                    break;
+                }
+            }
+        }
     }
+
+    fn serve(&self, stream: Stream, (listener, drain): &Terms) {
+        let serving = connection::serve(self.shared.clone(), listener.clone(), stream, drain.watch());
+        self.connections.spawn(&self.shared.platform, &self.through, serving);
+    }
+}
+
+/// Waits until there are no terms any more.
+async fn has_ended(serving: &mut watch::Receiver<Option<Terms>>) {
+    let _gone = serving.wait_for(Option::is_none).await;
 }

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::outlier::OutlierDetection;
 use super::tls::TransportSocket;
 use crate::record::Provenance;
 
 /// `envoy.config.cluster.v3.Cluster`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cluster {
     /// Name, unique in a proxy.
     pub name: Arc<str>,
@@ -81,7 +83,7 @@ impl Cluster {
 }
 
 /// Cluster type.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Discovery {
     /// Endpoints written in the cluster.
     Static(Arc<Assignment>),
@@ -94,10 +96,12 @@ pub enum Discovery {
 }
 
 /// `ClusterLoadAssignment`, flattened: localities in order, their endpoints in order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Assignment {
     endpoints: Vec<Endpoint>,
+    #[serde(skip)]
     healthy: Vec<u32>,
+    #[serde(skip)]
     weighted: bool,
 }
 
@@ -135,7 +139,7 @@ impl Assignment {
 }
 
 /// `LbEndpoint`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Endpoint {
     /// Address.
     pub address: SocketAddr,
@@ -155,7 +159,7 @@ impl Endpoint {
 }
 
 /// `transport_socket_matches[]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TransportSocketMatch {
     /// Name.
     pub name: Arc<str>,
@@ -166,7 +170,7 @@ pub struct TransportSocketMatch {
 }
 
 /// `lb_policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Balancer {
     /// In turn, by weight.
     RoundRobin,
@@ -182,7 +186,7 @@ pub enum Balancer {
 }
 
 /// `CircuitBreakers.Thresholds`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Breakers {
     /// Envoy: 1024.
     pub connections_max: u32,
@@ -202,7 +206,7 @@ impl Default for Breakers {
 }
 
 /// Protocol to endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum UpstreamProtocol {
     /// HTTP/1.1.
     Http1,

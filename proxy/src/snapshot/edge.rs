@@ -1,6 +1,7 @@
 //! What holds where the configuration does not say: Envoy's defaults, and at the edge the values that
 //! Envoy's page on edge proxies asks for, as far as a caller in good faith cannot tell them from the defaults.
 
+use serde::Serialize;
 use std::time::Duration;
 
 use super::listener::HttpManager;
@@ -63,7 +64,7 @@ impl HttpManager {
 }
 
 /// `http2_protocol_options`, as far as they are set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Http2Settings {
     /// `max_concurrent_streams`.
     pub streams_max: Option<u32>,

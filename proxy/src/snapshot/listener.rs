@@ -4,13 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::edge::Http2Settings;
 use super::route::RouteConfig;
 use super::tls::DownstreamTls;
 use crate::record::{Direction, Provenance};
 
 /// `envoy.config.listener.v3.Listener`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Listener {
     /// Name, unique in a proxy.
     pub name: Arc<str>,
@@ -78,7 +80,7 @@ impl Listener {
 }
 
 /// `ListenerFilterChainMatchPredicate`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum PortRule {
     /// All ports, or none.
     Any(bool),
@@ -106,7 +108,7 @@ impl PortRule {
 }
 
 /// `FilterChain`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct FilterChain {
     /// Name; may be empty.
     pub name: Arc<str>,
@@ -119,7 +121,7 @@ pub struct FilterChain {
 }
 
 /// `FilterChainMatch`. An empty list or `None` matches anything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FilterChainMatch {
     /// Original destination port.
     pub destination_port: Option<u16>,
@@ -136,7 +138,7 @@ pub struct FilterChainMatch {
 }
 
 /// What the first bytes were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum TransportProtocol {
     /// A TLS ClientHello.
     Tls,
@@ -145,7 +147,7 @@ pub enum TransportProtocol {
 }
 
 /// An address prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cidr {
     /// Any address in the range.
     pub address: IpAddr,
@@ -172,7 +174,7 @@ impl Cidr {
 }
 
 /// The terminal network filter of a chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum Handler {
     /// `envoy.filters.network.http_connection_manager`.
     Http(Arc<HttpManager>),
@@ -181,7 +183,7 @@ pub enum Handler {
 }
 
 /// `HttpConnectionManager`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct HttpManager {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,
@@ -287,7 +289,7 @@ impl HttpManager {
 }
 
 /// `path_with_escaped_slashes_action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum EscapedSlashes {
     /// Nothing is said of them: they are refused with 400, and so are escapes of escapes, broken escapes and
     /// escaped NULs, none of which two readers are sure to read alike. Envoy keeps them all.
@@ -303,11 +305,11 @@ pub enum EscapedSlashes {
 }
 
 /// An HTTP filter before the router. Kinds are added as the proxy learns them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum HttpFilter {}
 
 /// Where an HTTP connection manager finds its routes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum RouteSource {
     /// By this name, from RDS.
     Rds(Arc<str>),
@@ -316,7 +318,7 @@ pub enum RouteSource {
 }
 
 /// Codec of the downstream side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Codec {
     /// By ALPN, else by the HTTP/2 preface.
     Auto,
@@ -327,7 +329,7 @@ pub enum Codec {
 }
 
 /// `server_header_transformation`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ServerHeader {
     /// Ours replaces the upstream's.
     Overwrite,
@@ -338,7 +340,7 @@ pub enum ServerHeader {
 }
 
 /// `forward_client_cert_details`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ForwardClientCert {
     /// Remove the header.
     Sanitize,
@@ -353,7 +355,7 @@ pub enum ForwardClientCert {
 }
 
 /// `set_current_client_cert_details`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ClientCertDetails {
     /// `Subject`.
     pub subject: bool,
@@ -364,7 +366,7 @@ pub struct ClientCertDetails {
 }
 
 /// `TcpProxy`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct TcpProxy {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,

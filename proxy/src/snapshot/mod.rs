@@ -21,6 +21,7 @@ pub mod outlier;
 pub mod paths;
 pub mod retry;
 pub mod route;
+mod shown;
 pub mod tls;
 
 use std::collections::BTreeMap;
@@ -29,9 +30,10 @@ use std::sync::Arc;
 pub use cluster::{Assignment, Cluster};
 pub use listener::Listener;
 pub use route::RouteConfig;
+use serde::Serialize;
 
 /// One consistent view of everything xDS has delivered and this proxy has accepted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Snapshot {
     /// Counted up by one at every change.
     pub version: u64,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// When an endpoint of a cluster is taken out, and for how long.
 ///
 /// A cluster of type `ORIGINAL_DST` picks nothing, so it ejects nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutlierDetection {
     /// Time between sweeps, which let endpoints back and compare success rates. Envoy: 10 s; at least 1 ms.
     pub interval: Duration,
@@ -34,7 +36,7 @@ pub struct OutlierDetection {
 }
 
 /// So many failures in a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Consecutive {
     /// How many; 0: off.
     pub count: u32,
@@ -43,7 +45,7 @@ pub struct Consecutive {
 }
 
 /// Endpoints below the mean success rate by more than some standard deviations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SuccessRate {
     /// With fewer endpoints that had enough requests nothing is compared. Envoy: 5.
     pub minimum_hosts: u32,
@@ -58,7 +60,7 @@ pub struct SuccessRate {
 }
 
 /// Endpoints whose requests fail too often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct FailurePercentage {
     /// So often, in percent. Envoy: 85.
     pub threshold: u32,

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// `RetryPolicy`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RetryPolicy {
     /// Conditions.
     pub on: RetryOn,
@@ -41,7 +43,7 @@ impl RetryPolicy {
 }
 
 /// `retry_on`, as a set.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RetryOn {
     /// `5xx`: any 5xx, reset, connect failure, per-try timeout.
     pub server_error: bool,

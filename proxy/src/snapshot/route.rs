@@ -5,19 +5,22 @@ use std::time::Duration;
 
 use http::HeaderName;
 use regex::Regex;
+use serde::Serialize;
 
 use super::domains::DomainIndex;
 pub use super::mutation::{HeaderChange, HeaderChangeMode, HeaderMutations};
 use super::paths::PathIndex;
 pub use super::retry::{RetryOn, RetryPolicy};
+use super::shown;
 use crate::record::Provenance;
 
 /// `RouteConfiguration`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RouteConfig {
     /// Name as asked for in RDS.
     pub name: Arc<str>,
     virtual_hosts: Vec<VirtualHost>,
+    #[serde(skip)]
     domains: DomainIndex,
     /// Ignores the port of the authority when matching domains.
     pub ignore_port_in_host_matching: bool,
@@ -60,13 +63,14 @@ impl RouteConfig {
 }
 
 /// `VirtualHost`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct VirtualHost {
     /// Name.
     pub name: Arc<str>,
     /// Lower case. Exact names, `*suffix`, `prefix*`, or `*`.
     pub domains: Vec<Arc<str>>,
     routes: Vec<Route>,
+    #[serde(skip)]
     paths: PathIndex,
     /// Header changes for every route of the host.
     pub headers: HeaderMutations,
@@ -108,7 +112,7 @@ impl VirtualHost {
 }
 
 /// `Route`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Route {
     /// Name; may be empty.
     pub name: Arc<str>,
@@ -130,7 +134,7 @@ impl Route {
 }
 
 /// `RouteMatch`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RouteMatch {
     /// On the path without query.
     pub path: PathMatcher,
@@ -157,7 +161,7 @@ impl RouteMatch {
 }
 
 /// The path rule of a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum PathMatcher {
     /// The whole path.
     Exact(Arc<str>),
@@ -166,11 +170,11 @@ pub enum PathMatcher {
     /// A prefix that ends at a `/` or the end.
     PathSeparatedPrefix(Arc<str>),
     /// The whole path matches (the regex is anchored at both ends when parsed).
-    Regex(Regex),
+    Regex(#[serde(serialize_with = "shown::text")] Regex),
 }
 
 /// `HeaderMatcher`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct HeaderMatcher {
     /// Which part of the request head.
     pub name: HeaderKey,
@@ -184,7 +188,7 @@ pub struct HeaderMatcher {
 }
 
 /// What a header rule looks at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum HeaderKey {
     /// `:method`.
     Method,
@@ -195,11 +199,11 @@ pub enum HeaderKey {
     /// `:path`, query included.
     Path,
     /// A header.
-    Header(HeaderName),
+    Header(#[serde(serialize_with = "shown::text")] HeaderName),
 }
 
 /// `QueryParameterMatcher`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct QueryMatcher {
     /// Parameter name, compared with case.
     pub name: Arc<str>,
@@ -208,7 +212,7 @@ pub struct QueryMatcher {
 }
 
 /// A rule on one string.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum ValueMatcher {
     /// Present (true) or absent (false).
     Present(bool),
@@ -241,7 +245,7 @@ pub enum ValueMatcher {
         ignore_case: bool,
     },
     /// The whole value matches.
-    Regex(Regex),
+    Regex(#[serde(serialize_with = "shown::text")] Regex),
     /// An integer in `start..end`.
     Range {
         /// First that matches.
@@ -252,7 +256,7 @@ pub enum ValueMatcher {
 }
 
 /// What a route does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum Action {
     /// Sends the request to a cluster.
     Forward(Box<Forward>),
@@ -263,12 +267,13 @@ pub enum Action {
         /// Status.
         status: u16,
         /// Body; may be empty.
+        #[serde(serialize_with = "shown::body")]
         body: bytes::Bytes,
     },
 }
 
 /// `RouteAction`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Forward {
     /// Where to.
     pub cluster: ClusterChoice,
@@ -305,18 +310,18 @@ impl Forward {
 }
 
 /// The cluster of a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub enum ClusterChoice {
     /// Always this one.
     Single(Arc<str>),
     /// By weight.
     Weighted(Vec<WeightedCluster>),
     /// Named by this request header (lower case).
-    Header(HeaderName),
+    Header(#[serde(serialize_with = "shown::text")] HeaderName),
 }
 
 /// One arm of a split.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct WeightedCluster {
     /// Cluster name.
     pub name: Arc<str>,
@@ -329,7 +334,7 @@ pub struct WeightedCluster {
 }
 
 /// `RedirectAction`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Redirect {
     /// Status 301, 302, 303, 307 or 308.
     pub status: u16,

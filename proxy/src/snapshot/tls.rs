@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 /// `DownstreamTlsContext`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DownstreamTls {
     /// Name of the secret with our certificate, e.g. `default`.
     pub certificate: SecretName,
@@ -16,7 +18,7 @@ pub struct DownstreamTls {
 }
 
 /// `UpstreamTlsContext`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UpstreamTls {
     /// Name of the secret with our certificate; `None`: none is shown.
     pub certificate: Option<SecretName>,
@@ -29,11 +31,11 @@ pub struct UpstreamTls {
 }
 
 /// The name of a secret, e.g. `default` or `ROOTCA`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct SecretName(pub Arc<str>);
 
 /// `CertificateValidationContext`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Validation {
     /// Name of the secret with the trusted roots, e.g. `ROOTCA`.
     pub roots: SecretName,
@@ -42,7 +44,7 @@ pub struct Validation {
 }
 
 /// One accepted name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum SanMatcher {
     /// Equal to a URI or DNS name of the certificate.
     Exact(Arc<str>),
@@ -53,7 +55,7 @@ pub enum SanMatcher {
 }
 
 /// One entry of `transport_socket_matches`, or the cluster's own socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum TransportSocket {
     /// Bytes as they are.
     Raw,

@@ -137,6 +137,12 @@ impl Secrets {
         self.shared.current.load().roots.get(name).cloned()
     }
 
+    /// Names of the certificates and of the roots that are there.
+    pub fn names(&self) -> (Vec<SecretName>, Vec<SecretName>) {
+        let table = self.shared.current.load();
+        (table.certificates.keys().cloned().collect(), table.roots.keys().cloned().collect())
+    }
+
     /// A count of changes, and a wake-up at each.
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()

@@ -10,8 +10,9 @@ use std::time::Duration;
 use wavetank_platform::{Instant, RandomStream};
 
 use super::connect::Connector;
-use super::outliers::{Outliers, Reporter};
+use super::outliers::Outliers;
 use super::pool::{Pool, Wire};
+use super::registry::{ActiveByEndpoint, Common, Registry};
 use crate::cluster::outlier::Outcome;
 use crate::cluster::{Avoid, BalancerState, Breakers, Unpickable, pick};
 use crate::snapshot::cluster::{Discovery, Endpoint};
@@ -24,17 +25,17 @@ const POOLS_MAX: usize = 4096;
 /// How long a host name's addresses are used; Envoy's default.
 const DNS_REFRESH: Duration = Duration::from_secs(5);
 
-/// All clusters that requests have gone to.
+/// All clusters that requests of one worker have gone to.
 pub(crate) struct Clusters {
     connector: Arc<Connector>,
-    reporter: Reporter,
+    registry: Arc<Registry>,
     by_name: Mutex<BTreeMap<Arc<str>, Arc<ClusterState>>>,
 }
 
 impl Clusters {
-    /// None yet.
-    pub(crate) fn new(connector: Arc<Connector>, reporter: Reporter) -> Self {
-        Self { connector, reporter, by_name: Mutex::default() }
+    /// None yet. What workers share is in `registry`.
+    pub(crate) fn new(connector: Arc<Connector>, registry: Arc<Registry>) -> Self {
+        Self { connector, registry, by_name: Mutex::default() }
     }
 
     /// What connections are made with.
@@ -49,14 +50,11 @@ impl Clusters {
             return state.clone();
         }
         let random = self.connector.platform.entropy.stream_named(&format!("lb/{name}"));
-        let platform = self.connector.platform.clone();
         let state = Arc::new(ClusterState {
             connector: self.connector.clone(),
-            outliers: Outliers::new(platform, self.reporter.clone(), name.clone()),
-            breakers: Breakers::default(),
+            common: self.registry.of(name),
             balancer: Mutex::new((BalancerState::default(), random)),
             pools: Mutex::default(),
-            active: Arc::default(),
             resolved: Mutex::default(),
         });
         by_name.insert(name.clone(), state.clone());
@@ -76,8 +74,11 @@ impl Clusters {
             let cluster = snapshot.clusters.get(name);
             if let Some(cluster) = cluster {
                 state.follow(snapshot, cluster);
-                lock(&state.active).retain(|address, _| lists(snapshot, cluster, *address));
+                lock(&state.common.active).retain(|address, _| lists(snapshot, cluster, *address));
+            } else {
+                self.registry.forget(name, &state.common);
             }
+            let cluster = cluster.filter(|_| self.registry.is_current(name, &state.common));
             state.retain_pools(|pool| cluster.is_some_and(|cluster| has_endpoint(snapshot, cluster, pool)));
             cluster.is_some()
         });
@@ -116,14 +117,12 @@ fn lists(snapshot: &Snapshot, cluster: &Cluster, address: SocketAddr) -> bool {
 /// Pools by endpoint and protocol; those of one entry differ by transport socket.
 type Pools = BTreeMap<(SocketAddr, Wire), Vec<Arc<Pool>>>;
 
-/// One cluster's state.
+/// One cluster's state in one worker.
 pub(crate) struct ClusterState {
     connector: Arc<Connector>,
-    outliers: Outliers,
-    breakers: Breakers,
+    common: Arc<Common>,
     balancer: Mutex<(BalancerState, RandomStream)>,
     pools: Mutex<Pools>,
-    active: Arc<Mutex<BTreeMap<SocketAddr, Arc<AtomicU32>>>>,
     resolved: Mutex<Option<(Instant, Arc<Assignment>)>>,
 }
 
@@ -139,7 +138,7 @@ pub(crate) struct Picked {
 /// One more request at an endpoint, until dropped.
 #[derive(Debug)]
 pub(crate) struct Active {
-    all: Arc<Mutex<BTreeMap<SocketAddr, Arc<AtomicU32>>>>,
+    all: ActiveByEndpoint,
     count: Arc<AtomicU32>,
     outliers: Outliers,
     address: SocketAddr,
@@ -155,7 +154,7 @@ impl Active {
 impl ClusterState {
     /// How much the cluster is asked for now.
     pub(crate) fn breakers(&self) -> &Breakers {
-        &self.breakers
+        &self.common.breakers
     }
 
     /// An endpoint for one attempt. `original_dst` is the caller's, for clusters of that type.
@@ -177,10 +176,11 @@ impl ClusterState {
             Discovery::Eds(name) => snapshot.assignments.get(name).ok_or(Unpickable)?.clone(),
             Discovery::StrictDns(hosts) => self.resolve(hosts).await,
         };
-        self.outliers.configure(snapshot.version, cluster, &assignment);
-        let assignment = self.outliers.known_to_balancer(&assignment);
-        let active =
-            |address: SocketAddr| lock(&self.active).get(&address).map_or(0, |count| count.load(Ordering::Relaxed));
+        self.common.outliers.configure(snapshot.version, cluster, &assignment);
+        let assignment = self.common.outliers.known_to_balancer(&assignment);
+        let active = |address: SocketAddr| {
+            lock(&self.common.active).get(&address).map_or(0, |count| count.load(Ordering::Relaxed))
+        };
         let (state, random) = &mut *lock(&self.balancer);
         let endpoint = pick(cluster, &assignment, state, avoid, &active, random)?;
         Ok(Picked { address: endpoint.address, socket: cluster.socket_for(endpoint).clone() })
@@ -188,16 +188,16 @@ impl ClusterState {
 
     /// Counts one request at `address`, for the least-request balancer.
     pub(crate) fn begin(&self, address: SocketAddr) -> Active {
-        let mut all = lock(&self.active);
+        let mut all = lock(&self.common.active);
         let count = all.entry(address).or_default().clone();
         count.fetch_add(1, Ordering::Relaxed);
         drop(all);
-        Active { all: self.active.clone(), count, outliers: self.outliers.clone(), address }
+        Active { all: self.common.active.clone(), count, outliers: self.common.outliers.clone(), address }
     }
 
     /// Tells outlier detection how an attempt at `address` went.
     pub(crate) fn note(&self, address: SocketAddr, outcome: Outcome) {
-        self.outliers.note(address, outcome);
+        self.common.outliers.note(address, outcome);
     }
 
     /// Tells outlier detection what `snapshot` says of the cluster. Host names are not looked up for it.
@@ -208,7 +208,7 @@ impl ClusterState {
             Discovery::OriginalDst | Discovery::StrictDns(_) => None,
         };
         if let Some(assignment) = assignment {
-            self.outliers.configure(snapshot.version, cluster, assignment);
+            self.common.outliers.configure(snapshot.version, cluster, assignment);
         }
     }
 
@@ -222,7 +222,7 @@ impl ClusterState {
         if let Some(pool) = same.iter().find(|pool| *pool.socket() == picked.socket) {
             return pool.clone();
         }
-        let (connector, breakers) = (self.connector.clone(), self.breakers.clone());
+        let (connector, breakers) = (self.connector.clone(), self.common.breakers.clone());
         let pool = Arc::new(Pool::new(connector, breakers, picked.address, picked.socket.clone(), wire));
         same.push(pool.clone());
         pool

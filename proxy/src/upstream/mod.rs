@@ -3,6 +3,7 @@
 //!
 //! Files, in the order a request meets them:
 //! - [`clusters`]: the state of each cluster by name: breakers, balancer, pools
+//! - [`registry`]: what workers share of it
 //! - [`outliers`]: which of its endpoints are ejected
 //! - [`pool`]: connections of one endpoint, lent to requests
 //! - [`connection`]: one pooled connection, from connect to close
@@ -18,4 +19,5 @@ pub(crate) mod lease;
 pub(crate) mod meter;
 pub(crate) mod outliers;
 pub(crate) mod pool;
+pub(crate) mod registry;
 pub(crate) mod reset;

@@ -130,6 +130,11 @@ impl Outliers {
         view
     }
 
+    /// The endpoints that are out now.
+    pub(crate) fn ejected(&self) -> BTreeSet<SocketAddr> {
+        if self.is_on() { self.state().book.ejected() } else { BTreeSet::new() }
+    }
+
     /// An attempt at `endpoint` went like this.
     pub(crate) fn note(&self, endpoint: SocketAddr, outcome: Outcome) {
         if !self.is_on() {

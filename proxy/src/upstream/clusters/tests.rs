@@ -5,6 +5,7 @@ use crate::ejection::Ejection;
 use crate::record::{Record, Recorder};
 use crate::snapshot::cluster::Balancer;
 use crate::tls::Tls;
+use crate::upstream::outliers::Reporter;
 
 /// Keeps nothing.
 struct Nobody;
@@ -48,7 +49,8 @@ async fn picks(state: &ClusterState, known: &Snapshot) -> [usize; 2] {
 async fn requests_of_an_earlier_life_do_not_burden_an_endpoint_that_came_back() {
     let platform = wavetank_platform::linux::platform().expect("random bytes");
     let reporter = Reporter { node: "one".into(), recorder: Arc::new(Nobody) };
-    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), reporter);
+    let registry = Arc::new(Registry::new(platform.clone(), reporter));
+    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), registry);
     let both = snapshot(&[endpoint(1), endpoint(2)]);
     let state = clusters.state(&"one".into());
     let hung: Vec<Active> = (0..3).map(|_| state.begin(endpoint(2))).collect();
@@ -75,7 +77,8 @@ async fn requests_of_an_earlier_life_do_not_burden_an_endpoint_that_came_back() 
 async fn a_lookup_that_finds_the_same_addresses_keeps_the_endpoints() {
     let platform = wavetank_platform::linux::platform().expect("random bytes");
     let reporter = Reporter { node: "one".into(), recorder: Arc::new(Nobody) };
-    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), reporter);
+    let registry = Arc::new(Registry::new(platform.clone(), reporter));
+    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), registry);
     let state = clusters.state(&"one".into());
     let host = |name: &str| (Arc::<str>::from(name), 80);
     let first = state.resolve(&[host("127.0.0.1"), host("127.0.0.2")]).await;

@@ -1,0 +1,15 @@
+//! What a platform engineer can ask a running proxy, on ports of its own: never on those of the mesh.
+//!
+//! - [`view`]: what can be seen of the process
+//! - [`page`]: the answer to a request, by the port it came to, its method and its path
+//! - [`clusters`], [`config_dump`]: the longer answers
+//! - [`server`]: the ports themselves, bounded in number, size and time
+
+mod clusters;
+mod config_dump;
+pub mod page;
+mod server;
+mod view;
+
+pub use server::Admin;
+pub use view::View;

@@ -1,0 +1,86 @@
+//! What can be seen of a process, and the one thing that can be asked of it: to drain.
+
+use std::sync::Arc;
+
+use wavetank_platform::{Clock, Instant, watch};
+
+use crate::bootstrap::{Bootstrap, Token};
+use crate::process::Process;
+use crate::stats::envoy::{self, Stat};
+use crate::stats::{WorkerStats, Workload};
+use crate::tls::Secrets;
+
+/// What is put instead of a secret.
+const REDACTED: &str = "[redacted]";
+
+/// One process, seen from its admin ports.
+pub struct View {
+    pub(super) process: Arc<Process>,
+    /// As it was started with, without its token.
+    pub(super) bootstrap: Bootstrap,
+    pub(super) workload: Workload,
+    pub(super) clock: Arc<dyn Clock>,
+    stats: Vec<Arc<WorkerStats>>,
+    start: Instant,
+    draining: watch::Sender<bool>,
+}
+
+impl View {
+    /// Shows `process`, which was started with `bootstrap` and has a worker for each of `stats`.
+    pub fn new(
+        process: Arc<Process>,
+        bootstrap: &Bootstrap,
+        stats: Vec<Arc<WorkerStats>>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let mut shown = bootstrap.clone();
+        if let Some(ca) = &mut shown.ca {
+            ca.token = Token(REDACTED.to_owned());
+        }
+        let (workload, start) = (Workload::of(bootstrap), clock.now());
+        Self { process, bootstrap: shown, workload, clock, stats, start, draining: watch::Sender::new(false) }
+    }
+
+    /// Waits until somebody wants the process to drain.
+    pub async fn drain_requested(&self) {
+        let mut draining = self.draining.subscribe();
+        let _requested = draining.wait_for(|draining| *draining).await;
+    }
+
+    /// The process drains, or is to.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Whether every worker has a configuration and serves by it.
+    pub(super) fn is_ready(&self) -> bool {
+        let workers = self.process.seen();
+        let serve = workers.iter().all(|worker| worker.listening.borrow().is_some());
+        serve && workers.len() == self.stats.len() && !self.is_draining()
+    }
+
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.process.tls.secrets()
+    }
+
+    /// The counts of all workers together, and Envoy's statistics.
+    pub(super) fn counted(&self) -> (crate::stats::Tables, Vec<Stat>) {
+        let mut counts = crate::stats::Tables::default();
+        for worker in &self.stats {
+            counts.add(&worker.copied());
+        }
+        let uptime = self.clock.now().saturating_since(self.start);
+        let stats = envoy::gather(&self.process, &counts, uptime, self.is_draining());
+        (counts, stats)
+    }
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View").field("process", &self.process).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! From start to end of the process. The first worker runs on the main thread, with xDS, the identity and the
+//! admin ports; the others have a thread each.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use wavetank_platform::linux::Worker;
+use wavetank_platform::{Platform, watch};
+use wavetank_proxy::Proxy;
+use wavetank_proxy::admin::{Admin, View};
+use wavetank_proxy::bootstrap::Bootstrap;
+use wavetank_proxy::stats::WorkerStats;
+
+use super::arguments::{LogForm, Serve};
+use super::recorders::RecordFile;
+use super::{Failure, start_up};
+
+/// Serves until told to end.
+pub(crate) fn serve(arguments: &Serve) -> Result<(), Failure> {
+    log(arguments);
+    let bootstrap = start_up::bootstrap(arguments)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run(arguments, bootstrap))
+}
+
+fn log(arguments: &Serve) {
+    let to_stderr =
+        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&arguments.log)).with_writer(std::io::stderr);
+    match arguments.log_format {
+        LogForm::Text => to_stderr.init(),
+        LogForm::Json => to_stderr.json().init(),
+    }
+}
+
+async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let platform = wavetank_platform::linux::platform()?;
+    let records = RecordFile::open(&platform, arguments.records.as_deref())?;
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let count = bootstrap.concurrency.map_or_else(cores, NonZeroUsize::get);
+    let stats: Vec<Arc<WorkerStats>> = (0..count).map(|_| Arc::default()).collect();
+    let crew = Crew::start(&platform, &bootstrap, &records, &stats)?;
+    let process = crew.first.process().clone();
+    let view = Arc::new(View::new(process, &bootstrap, stats, platform.clock.clone()));
+    let admin = Admin::start(&platform, &bootstrap.ports, &view);
+    tracing::info!(node = %bootstrap.node.id, workers = count, "started");
+
+    let mut told_to_end = tokio::select! {
+        biased;
+        () = signals.next() => true,
+        () = view.drain_requested() => false,
+        () = crew.report_ready() => false,
+    };
+    view.drain();
+    tracing::info!(time = ?bootstrap.drain, "draining");
+    let mut draining = std::pin::pin!(crew.drain(bootstrap.drain));
+    let mut drained = false;
+    while !(drained && told_to_end) {
+        tokio::select! {
+            biased;
+            () = &mut draining, if !drained => drained = true,
+            () = signals.next() => {
+                if told_to_end {
+                    tracing::warn!("told to end a second time; ending at once");
+                    break;
+                }
+                told_to_end = true;
+            }
+        }
+    }
+    records.flush();
+    drop(admin);
+    tracing::info!(drained, "ended");
+    Ok(())
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for either.
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// All workers of the process.
+struct Crew {
+    first: Proxy,
+    others: Vec<Worker>,
+    drain: watch::Sender<bool>,
+}
+
+impl Crew {
+    /// Starts a worker for each of `stats`.
+    fn start(
+        platform: &Platform,
+        bootstrap: &Bootstrap,
+        records: &RecordFile,
+        stats: &[Arc<WorkerStats>],
+    ) -> Result<Self, Failure> {
+        let [first, others @ ..] = stats else { return Err("no worker".into()) };
+        let first = Proxy::start_first(platform.clone(), bootstrap.clone(), records.beside(first))?;
+        let (drain, grace) = (watch::Sender::new(false), bootstrap.drain);
+        let start = |(index, stats): (usize, &Arc<WorkerStats>)| {
+            let (process, recorder) = (first.process().clone(), records.beside(stats));
+            let mut draining = drain.subscribe();
+            Worker::start(platform, index, move |platform| async move {
+                let proxy = Proxy::start_another(platform, &process, recorder);
+                drop(draining.wait_for(|draining| *draining).await);
+                proxy.drain(grace).await;
+            })
+        };
+        let others = (1..).zip(others).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { first, others, drain })
+    }
+
+    /// Says once that the proxy serves; never returns.
+    async fn report_ready(&self) {
+        self.first.ready().await;
+        for (name, address) in self.first.listening() {
+            tracing::info!(listener = %name, %address, "listening");
+        }
+        std::future::pending().await
+    }
+
+    /// Ends all in good order, within `grace`.
+    async fn drain(self, grace: Duration) {
+        self.drain.send_replace(true);
+        self.first.drain(grace).await;
+        for worker in self.others {
+            worker.ended().await;
+        }
+    }
+}

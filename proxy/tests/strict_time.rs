@@ -109,3 +109,29 @@ async fn a_refused_caller_that_goes_on_sending_is_left_after_a_second() {
     let after = platform.clock.now().saturating_since(start);
     assert!((900..=1200).contains(&after.as_millis()), "{after:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_reads_late_gets_all_that_comes_before_the_end() {
+    const SIZE: usize = 1024 * 1024;
+    let body = "x".repeat(SIZE);
+    let sized = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n{body}");
+    let chunked = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{SIZE:x}\r\n{body}\r\n0\r\n\r\n");
+    for (answer, refused) in [(&sized, false), (&chunked, false), (&sized, true), (&chunked, true)] {
+        let acts = Vec::leak(vec![Act::Answer(answer.clone().leak())]);
+        let (bench, _origin, platform) = bench(false, acts).await;
+        let mut stream = bench.connect().await;
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        if refused {
+            stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+        } else {
+            stream.shutdown().await.unwrap();
+        }
+        platform.clock.sleep(Duration::from_secs(3)).await;
+        let (all, _) = rest(&platform, &mut stream).await;
+        let data = all.bytes().filter(|byte| *byte == b'x').count();
+        // A name in the head has one too, and the type of a refusal's text.
+        assert_eq!(data, SIZE + 1 + usize::from(refused), "refused: {refused}");
+        let chunks_end = !all.contains("transfer-encoding: chunked") || all.contains("\r\n0\r\n\r\n");
+        assert!(chunks_end && all.contains("HTTP/1.1 400 Bad Request\r\n") == refused, "refused: {refused}");
+    }
+}

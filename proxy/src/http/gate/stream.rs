@@ -38,6 +38,8 @@ pub(crate) struct Gate<S> {
     /// Bytes that hyper has not got yet.
     held: Held,
     state: State,
+    /// hyper has written what has not all gone out.
+    unflushed: bool,
     farewell: Option<Box<Farewell>>,
 }
 
@@ -101,7 +103,7 @@ impl<S> Gate<S> {
         let manager = &caller.manager;
         let walk = Walk::new(Limits { bytes_max: manager.head_bytes_max, headers_max: manager.headers_max });
         let state = State::Judging { begun: None };
-        Self { stream, caller, walk, held: Held::default(), state, farewell: None }
+        Self { stream, caller, walk, held: Held::default(), state, unflushed: false, farewell: None }
     }
 
     /// Judges the bytes that `buf` got after `before`. Those that may pass stay there, or are given out from
@@ -200,9 +202,10 @@ impl<S> Gate<S> {
         self.caller.facts.direction == Direction::Gateway
     }
 
-    /// Whether hyper has requests that are not done.
+    /// Whether hyper has requests that are not done, or answers that have not gone out: told of the end
+    /// before, it would drop them.
     fn awaits_answers(&self) -> bool {
-        self.caller.activity.ended() < self.walk.heads()
+        self.unflushed || self.caller.activity.ended() < self.walk.heads()
     }
 
     /// Ready when hyper may be told that no more bytes come.
@@ -316,11 +319,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
+    /// hyper flushes when it has written all it has.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        if std::mem::take(&mut self.unflushed) && matches!(self.state, State::Ended { .. }) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -341,6 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Gate<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.unflushed = true;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -59,6 +59,7 @@ impl ConfigStore {
     /// time.
     pub fn apply(&mut self, source: &SourceFile) -> Applied {
         let decoded = config::decode(source, self.dialect);
+        let unread = decoded.diagnostics.clone();
         let mut applied = Applied { changed: Vec::new(), diagnostics: decoded.diagnostics };
         let mut written: BTreeMap<ConfigKey, Span> = BTreeMap::new();
         for document in decoded.documents {
@@ -79,9 +80,8 @@ impl ConfigStore {
             }
         }
         for document in decoded.refused {
-            let of = |found: &&Diagnostic| document.span.contains(&found.span);
-            let unread: Vec<Diagnostic> = applied.diagnostics.iter().filter(of).cloned().collect();
-            applied.diagnostics.extend(validate::refused(&document, &unread, self.dialect));
+            let own = within(&unread, &document.span);
+            applied.diagnostics.extend(validate::refused(&document, own, self.dialect));
         }
         applied.diagnostics.sort_by(|a, b| a.span.cmp(&b.span));
         applied.diagnostics = diagnostic::at_most(applied.diagnostics);
@@ -106,5 +106,29 @@ impl ConfigStore {
     /// All objects in force, as a value of its own.
     pub fn snapshot(&self) -> ConfigSet {
         self.set.clone()
+    }
+}
+
+/// The findings of one text, which are in order, that lie within `span`.
+fn within<'f>(found: &'f [Diagnostic], span: &Span) -> &'f [Diagnostic] {
+    let starts = |found: &Diagnostic| (found.span.line, found.span.column);
+    let first = found.partition_point(|found| starts(found) < (span.line, span.column));
+    let behind = found.partition_point(|found| starts(found) < (span.end_line, span.end_column));
+    &found[first..behind.max(first)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_findings_of_an_object_are_those_between_its_ends() {
+        let at = |line| Diagnostic::error(codes::DUPLICATE_OBJECT, &Span::at("x.yaml", line, 3), "m");
+        let found = [at(1), at(4), at(5), at(9)];
+        let span = |line, end_line| Span { end_line, ..Span::at("x.yaml", line, 1) };
+        assert_eq!(within(&found, &span(2, 9)), &found[1..3]);
+        assert_eq!(within(&found, &span(1, 2)), &found[..1]);
+        assert_eq!(within(&found, &span(6, 8)), &[]);
+        assert_eq!(within(&found, &Span::at("x.yaml", 4, 3)), &[]);
     }
 }

@@ -42,17 +42,23 @@ pub struct ServerLimits {
     pub streams_per_connection_max: u32,
     /// Time for a TLS handshake.
     pub handshake_max: Duration,
+    /// A connection is asked this often whether it is there; `None`: never.
+    pub keepalive_interval: Option<Duration>,
+    /// One that does not answer within this time is closed.
+    pub keepalive_timeout: Duration,
     /// Bounds of the discovery service.
     pub ads: AdsLimits,
 }
 
 impl Default for ServerLimits {
-    /// 8192 connections of 64 streams; handshakes within 10 s.
+    /// 8192 connections of 64 streams; handshakes within 10 s; istiod's keepalive of 30 s and 10 s.
     fn default() -> Self {
         Self {
             connections_max: 8192,
             streams_per_connection_max: 64,
             handshake_max: Duration::from_secs(10),
+            keepalive_interval: Some(Duration::from_secs(30)),
+            keepalive_timeout: Duration::from_secs(10),
             ads: AdsLimits::default(),
         }
     }

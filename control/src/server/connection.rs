@@ -131,6 +131,9 @@ impl Server {
             // hyper would write it from the system's clock.
             .auto_date_header(false)
             .max_concurrent_streams(limits.streams_per_connection_max)
+            // A proxy that lost its power says no goodbye; its streams end when it does not answer.
+            .keep_alive_interval(limits.keepalive_interval)
+            .keep_alive_timeout(limits.keepalive_timeout)
             .serve_connection(TokioIo::new(io), service);
         if let Err(error) = connection.await {
             tracing::debug!(%error, "connection ended");

@@ -78,14 +78,15 @@ async fn a_lookup_that_finds_the_same_addresses_keeps_the_endpoints() {
     let platform = wavetank_platform::linux::platform().expect("random bytes");
     let reporter = Reporter { node: "one".into(), recorder: Arc::new(Nobody) };
     let registry = Arc::new(Registry::new(platform.clone(), reporter));
-    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), registry);
+    let connector = Connector { tls: Tls::new(&platform), platform: platform.clone() };
+    let clusters = Clusters::new(Arc::new(connector), registry);
     let state = clusters.state(&"one".into());
     let host = |name: &str| (Arc::<str>::from(name), 80);
     let first = state.resolve(&[host("127.0.0.1"), host("127.0.0.2")]).await;
-    tokio::time::sleep(DNS_REFRESH).await;
+    platform.clock.sleep(DNS_REFRESH).await;
     let second = state.resolve(&[host("127.0.0.2"), host("127.0.0.1")]).await;
     assert!(Arc::ptr_eq(&first, &second));
-    tokio::time::sleep(DNS_REFRESH).await;
+    platform.clock.sleep(DNS_REFRESH).await;
     let third = state.resolve(&[host("127.0.0.1")]).await;
     assert_eq!(third.endpoints(), &first.endpoints()[..1]);
 }

@@ -38,9 +38,8 @@ fn cluster() -> Arc<Cluster> {
     })
 }
 
-fn outliers() -> Outliers {
-    let platform = wavetank_platform::linux::platform().expect("random bytes");
-    Outliers::new(platform, Reporter { node: "one".into(), recorder: Arc::new(Nobody) }, "one".into())
+fn outliers(platform: &Platform) -> Outliers {
+    Outliers::new(platform.clone(), Reporter { node: "one".into(), recorder: Arc::new(Nobody) }, "one".into())
 }
 
 /// How many of the two the balancer takes for healthy.
@@ -51,16 +50,17 @@ fn healthy(outliers: &Outliers, endpoints: &Arc<Assignment>) -> usize {
 /// Once, all that one sweep let back was told with the first of it.
 #[tokio::test(start_paused = true)]
 async fn of_two_that_one_sweep_lets_back_the_second_is_told_a_window_later() {
-    let (outliers, endpoints) = (outliers(), two());
+    let platform = wavetank_platform::linux::platform().expect("random bytes");
+    let (outliers, endpoints) = (outliers(&platform), two());
     outliers.configure(1, &cluster(), &endpoints);
     outliers.note(endpoint(1), Outcome::Response(500));
     outliers.note(endpoint(2), Outcome::Response(500));
     assert_eq!(healthy(&outliers, &endpoints), 1);
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    platform.clock.sleep(Duration::from_millis(1100)).await;
     assert_eq!(healthy(&outliers, &endpoints), 0);
-    tokio::time::sleep(Duration::from_millis(2000)).await;
+    platform.clock.sleep(Duration::from_millis(2000)).await;
     assert_eq!(healthy(&outliers, &endpoints), 1, "the sweep at 3 s tells of one");
-    tokio::time::sleep(Duration::from_millis(1000)).await;
+    platform.clock.sleep(Duration::from_millis(1000)).await;
     assert_eq!(healthy(&outliers, &endpoints), 2);
 }
 
@@ -68,7 +68,8 @@ async fn of_two_that_one_sweep_lets_back_the_second_is_told_a_window_later() {
 /// metadata; not for the same resource once more.
 #[tokio::test(start_paused = true)]
 async fn any_change_of_the_cluster_forgets_who_was_ejected() {
-    let (outliers, endpoints) = (outliers(), two());
+    let platform = wavetank_platform::linux::platform().expect("random bytes");
+    let (outliers, endpoints) = (outliers(&platform), two());
     outliers.configure(1, &cluster(), &endpoints);
     outliers.note(endpoint(1), Outcome::Response(500));
     outliers.configure(2, &cluster(), &endpoints);

@@ -13,7 +13,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_wavetank-proxy");
 const WORLD: &str = r#"
 set -eu
 ip link set lo up
-unshare -n sleep 60 & neighbour=$!
+unshare -n sleep 60 > /dev/null 2>&1 & neighbour=$!
 trap 'kill $neighbour' EXIT
 for _ in $(seq 100); do
     [ "$(readlink /proc/$neighbour/ns/net)" != "$(readlink /proc/self/ns/net)" ] && break
@@ -55,8 +55,9 @@ fn possible() -> Result<(), String> {
     if tried.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&tried.stderr).trim().to_owned()) }
 }
 
+/// Runs a program of the system's own: one in a user's folder could not be run as another user.
 fn run(program: &str, arguments: &[&str]) -> std::io::Result<Output> {
-    Command::new(program).args(arguments).output()
+    Command::new(program).args(arguments).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output()
 }
 
 #[test]
@@ -93,7 +94,8 @@ fn what_is_shown_is_what_is_installed() {
     );
 }
 
-/// A listener that prints where each connection was meant to go, as `SO_ORIGINAL_DST` says.
+/// A listener that says where each connection was meant to go, by `SO_ORIGINAL_DST`: what the kernel follows
+/// connections in tells it also where that is the listener; the neighbour's does not.
 const LISTENER: &str = r#"
 import socket, struct, sys
 server = socket.socket()
@@ -126,14 +128,14 @@ except OSError as error:
 fn connections_are_led_both_ways_and_keep_their_destination() {
     let script = format!(
         r#"
-        listen() {{ setpriv --reuid $3 --regid $3 --clear-groups python3 -c '{LISTENER}' $1 $2 > /tmp/up.$$.$2 & }}
+        listen() {{ setpriv --reuid $3 --regid $3 --clear-groups python3 -c '{LISTENER}' $1 $2 > /tmp/up.$$.$2 2>&1 & }}
         call() {{ setpriv --reuid $3 --regid $3 --clear-groups python3 -c '{CALLER}' $1 $2; }}
         trap 'kill $(jobs -p)' EXIT
         listen 15001 outbound 1337
         listen 15006 inbound 1337
         listen 8080 app 1000
         listen 15021 health 1337
-        there python3 -c '{LISTENER}' 8080 neighbour > /tmp/up.$$.neighbour &
+        there python3 -c '{LISTENER}' 8080 neighbour > /tmp/up.$$.neighbour 2>&1 &
         for name in outbound inbound app health neighbour; do
             for _ in $(seq 250); do grep -q up /tmp/up.$$.$name 2>/dev/null && break; sleep 0.02; done
             rm /tmp/up.$$.$name
@@ -158,10 +160,10 @@ excluded port: neighbour itself
 workload out: outbound 10.77.0.2:8080
 proxy out: neighbour itself
 in: inbound 10.77.0.1:8080
-health: health itself
-workload to itself: app itself
+health: health 10.77.0.1:15021
+workload to itself: app 10.77.0.1:8080
 proxy to its workload by Service: inbound 10.77.0.1:8080
-proxy to its workload: app itself
+proxy to its workload: app 127.0.0.1:8080
 removed: neighbour itself
 ";
     assert_eq!(said, expected);

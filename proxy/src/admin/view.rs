@@ -1,17 +1,21 @@
 //! What can be seen of a process, and the one thing that can be asked of it: to drain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wavetank_platform::{Clock, Instant, watch};
 
 use crate::bootstrap::{Bootstrap, Token};
-use crate::process::Process;
+use crate::process::{Process, WorkerView};
 use crate::stats::envoy::{self, Stat};
 use crate::stats::{WorkerStats, Workload};
 use crate::tls::Secrets;
 
 /// What is put instead of a secret.
 const REDACTED: &str = "[redacted]";
+
+/// A configuration that has no listener after this long has none: what xDS asks for is waited for no longer.
+const LISTENERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// One process, seen from its admin ports.
 pub struct View {
@@ -56,11 +60,14 @@ impl View {
         *self.draining.borrow()
     }
 
-    /// Whether every worker has a configuration and serves by it.
+    /// Whether every worker has a configuration and serves by it. Clusters come before listeners: until
+    /// those would have come, a worker without a socket is still waiting for them.
     pub(super) fn is_ready(&self) -> bool {
         let workers = self.process.seen();
-        let serve = workers.iter().all(|worker| worker.listening.borrow().is_some());
-        serve && workers.len() == self.stats.len() && !self.is_draining()
+        let waited = self.clock.now().saturating_since(self.start) >= LISTENERS_WITHIN;
+        let serves =
+            |worker: &WorkerView| worker.listening.borrow().as_ref().is_some_and(|all| waited || !all.is_empty());
+        workers.iter().all(serves) && workers.len() == self.stats.len() && !self.is_draining()
     }
 
     pub(super) fn secrets(&self) -> &Secrets {

@@ -53,6 +53,11 @@ impl<Req, Resp> Exchange<Req, Resp> {
         self.requests.message().await.unwrap().unwrap()
     }
 
+    /// `None` when the client has left.
+    pub(crate) async fn try_next(&mut self) -> Option<Req> {
+        self.requests.message().await.ok().flatten()
+    }
+
     pub(crate) async fn send(&self, response: Resp) {
         assert!(self.responses.send(Ok(response)).await.is_ok());
     }

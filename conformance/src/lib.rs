@@ -12,9 +12,11 @@
 //! - [`fingerprint`]: what identifies a run, to compare runs by
 //! - [`envoy`]: a real Envoy, where there is one
 //! - [`differential`]: that Envoy and our proxy, side by side
+//! - [`bench`]: our proxy beside Envoy, nginx and haproxy, measured
 //! - [`planted`]: bugs put into the sources on purpose, to see them found
 //! - [`secrets`]: serves that Envoy its certificate, as an agent beside it does
 
+pub mod bench;
 pub mod differential;
 pub mod edge;
 pub mod envoy;

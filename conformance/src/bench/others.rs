@@ -56,7 +56,7 @@ pub fn haproxy(shape: Shape, listen: SocketAddr, origin: SocketAddr, folder: &Pa
     Some(format!(
         "global
     nbthread 1
-    maxconn 16000
+    maxconn 8000
     tune.ssl.cachesize 0
 defaults
     mode {mode}

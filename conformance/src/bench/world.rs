@@ -245,7 +245,8 @@ fn split() -> rds::RouteAction {
     };
     let weighted = rds::WeightedCluster { clusters: vec![arm(NAME, 90), arm(CANARY, 10)], ..Default::default() };
     let policy = rds::RetryPolicy {
-        retry_on: "connect-failure,refused-stream,unavailable,503".to_owned(),
+        retry_on: "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes".to_owned(),
+        retriable_status_codes: vec![503],
         num_retries: number(2),
         ..Default::default()
     };

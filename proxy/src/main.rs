@@ -1,13 +1,15 @@
 //! `wavetank-proxy`: one proxy as a process of its own. Reads its bootstrap, serves until SIGTERM or SIGINT,
-//! then drains. Records go to standard output as lines of JSON, its own log to standard error.
+//! then drains. Its log goes to standard error; records, where they are asked for, as lines of JSON to a file.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use wavetank_platform::{Platform, UnixTime};
 use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::Bootstrap;
 use wavetank_proxy::json_lines::JsonLines;
@@ -25,6 +27,9 @@ struct Arguments {
     /// Host and port of the xDS server, instead of the file's.
     #[arg(long, value_name = "HOST:PORT")]
     xds: Option<String>,
+    /// Writes a record of every request and connection to this file, as lines of JSON.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
     /// What to log, e.g. `info` or `wavetank_proxy=debug`.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
@@ -56,8 +61,12 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let grace = bootstrap.drain;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let platform = wavetank_platform::linux::platform()?;
-    let recorder = Arc::new(JsonLines::new(std::io::stdout()));
-    let proxy = Proxy::start(platform, bootstrap, recorder)?;
+    let records = arguments.records.as_deref().map(|file| open_records(&platform, file)).transpose()?;
+    let flushing = records.clone().map(|records| {
+        let own = platform.clone();
+        platform.spawn.go(async move { records.run(&own).await }).abort_on_drop()
+    });
+    let proxy = Proxy::start(platform, bootstrap, Arc::new(records.clone()))?;
     tokio::select! {
         biased;
         _ = terminate.recv() => {}
@@ -66,7 +75,19 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     }
     tracing::info!(?grace, "draining");
     proxy.drain(grace).await;
+    drop(flushing);
+    if let Some(records) = records {
+        records.flush();
+    }
     Ok(())
+}
+
+/// The file that records go to, made anew.
+fn open_records(platform: &Platform, file: &Path) -> Result<Arc<JsonLines<File>>, Failure> {
+    let writer = File::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (now, since_start) = (platform.clock.unix(), platform.clock.now().since_start());
+    let origin = UnixTime::from_epoch(now.since_epoch().saturating_sub(since_start));
+    Ok(Arc::new(JsonLines::since(writer, origin)))
 }
 
 /// Says once that the proxy serves; never returns.

@@ -25,6 +25,31 @@ pub trait Recorder: Send + Sync {
     fn ejection(&self, ejection: Ejection);
 }
 
+/// Nobody who receives takes nothing.
+impl<R: Recorder> Recorder for Option<R> {
+    fn record(&self, record: Record) {
+        if let Some(recorder) = self {
+            recorder.record(record);
+        }
+    }
+
+    fn ejection(&self, ejection: Ejection) {
+        if let Some(recorder) = self {
+            recorder.ejection(ejection);
+        }
+    }
+}
+
+impl<R: Recorder + ?Sized> Recorder for Arc<R> {
+    fn record(&self, record: Record) {
+        (**self).record(record);
+    }
+
+    fn ejection(&self, ejection: Ejection) {
+        (**self).ejection(ejection);
+    }
+}
+
 /// Where a rule was written; from xDS metadata `filter_metadata["wavetank"]` (`file`, `line`, `column`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Provenance {

@@ -35,6 +35,10 @@ struct Arguments {
     log: String,
 }
 
+/// Holds less for each idle connection than the system's, which also spends more time on it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why a proxy did not start, or could not be told to stop.
 type Failure = Box<dyn std::error::Error>;
 

@@ -33,7 +33,9 @@ pub fn cpu(ground: &Ground, shape: Shape, asked: Asked, effort: Effort) -> Resul
     let large = matches!(asked, Asked::Large(_));
     let origin = if large { ground.origins.http1 } else { ground.origin(shape) };
     let mut rivals = Vec::new();
-    for kind in Kind::ALL.into_iter().filter(|kind| ground.has(*kind, shape)) {
+    let multiplexed = matches!(asked, Asked::Http2(..));
+    let able = |kind: &Kind| ground.has(*kind, shape) && (kind.is_of_the_mesh() || !multiplexed);
+    for kind in Kind::ALL.into_iter().filter(able) {
         let mut rival = ground.launch(kind, shape, origin, Around::Bare, false)?;
         // What a TCP proxy leads to here speaks HTTP.
         ground

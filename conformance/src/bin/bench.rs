@@ -100,7 +100,17 @@ fn programs() -> Result<Programs, Failure> {
     let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let ours = named("WAVETANK_PROXY").or_else(beside).filter(|path| path.is_file());
     let ours = ours.ok_or("no wavetank-proxy beside this program; build it, or name it in WAVETANK_PROXY")?;
-    Ok(Programs { ours, envoy: named("WAVETANK_ENVOY") })
+    Ok(Programs { ours, envoy: named("WAVETANK_ENVOY").map(behind_script) })
+}
+
+/// The program that the wheel's script starts, so that no interpreter is measured.
+fn behind_script(path: PathBuf) -> PathBuf {
+    let is_script = fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"#!"));
+    let library = path.parent().and_then(Path::parent).map(|root| root.join("lib"));
+    let within = |folder: fs::DirEntry| folder.path().join("site-packages/envoy/_bin/envoy");
+    let mut programs =
+        library.and_then(|library| fs::read_dir(library).ok()).into_iter().flatten().flatten().map(within);
+    if is_script { programs.find(|program| program.is_file()).unwrap_or(path) } else { path }
 }
 
 fn measured(ground: &Ground, row: &Row, effort: Effort) -> Result<(Figures, String), Failure> {

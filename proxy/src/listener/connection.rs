@@ -48,12 +48,12 @@ pub(super) async fn serve(shared: Arc<Shared>, captured_by: Arc<Listener>, strea
         Handler::Http(manager) => {
             let (manager, inspected) = (manager.clone(), inspected.application_protocols);
             drop(listener);
-            server::serve(shared, manager, accepted, &inspected).await;
+            Box::pin(server::serve(shared, manager, accepted, &inspected)).await;
         }
         Handler::Tcp(proxy) => {
             let proxy = proxy.clone();
             drop(listener);
-            tcp::serve(shared, proxy, accepted).await;
+            Box::pin(tcp::serve(shared, proxy, accepted)).await;
         }
     }
 }

@@ -40,6 +40,11 @@ lint:
 bench-tank:
     cargo run --release --quiet -p wavetank-conformance --bin bench-tank
 
+# The race: our proxy beside Envoy, nginx and haproxy; all rows or those named, into out/bench. `WAVETANK_ENVOY=/path/to/envoy just bench --quick h1 side`
+bench *args:
+    cargo build --profile dist --quiet -p wavetank-proxy --bin wavetank-proxy
+    cargo run --profile dist --quiet -p wavetank-conformance --bin bench -- "$@"
+
 # Our proxy beside a real Envoy, row by row: `WAVETANK_ENVOY=/path/to/envoy just differential`.
 differential:
     cargo test -p wavetank-conformance --test envoy_differential -- --include-ignored

@@ -74,7 +74,9 @@ fn version(name: &str, path: &Path) -> String {
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("unknown");
-    let number = |word: &&str| word.contains('.') && word.contains(|c: char| c.is_ascii_digit());
+    let number = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+    // Envoy names its path first.
+    let line = line.rsplit_once("version: ").map_or(line, |(_, version)| version);
     let word = line.split([' ', '/']).find(number).unwrap_or(line);
     word.to_owned()
 }

@@ -1,4 +1,4 @@
-//! `bench [--quick] [--out FOLDER] [ROW...]`: the race, all rows or those named, as a page in `out/bench`.
+//! `bench [--quick] [--rounds N] [--out FOLDER] [ROW...]`: the race, all rows or those named, as a page in `out/bench`.
 //!
 //! Our proxy is the binary beside this one, or what `WAVETANK_PROXY` names; Envoy is what `WAVETANK_ENVOY`
 //! names; nginx and haproxy are found by their names. Who is absent is said, and left out.
@@ -44,6 +44,10 @@ fn arguments() -> Result<Arguments, Failure> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => arguments.effort = QUICK,
+            "--rounds" => {
+                let rounds = words.next().and_then(|word| word.parse().ok()).filter(|rounds| *rounds > 0);
+                arguments.effort.rounds = rounds.ok_or("--rounds wants a number")?;
+            }
             "--out" => arguments.out = words.next().ok_or("--out names no folder")?.into(),
             id => {
                 let all: Vec<&str> = ROWS.iter().map(|row| row.id).collect();

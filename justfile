@@ -40,6 +40,11 @@ lint:
 bench-tank:
     cargo run --release --quiet -p wavetank-conformance --bin bench-tank
 
+# The race: our proxy beside Envoy, nginx and haproxy; all rows or those named, into out/bench. `WAVETANK_ENVOY=/path/to/envoy just bench --quick h1 side`
+bench *args:
+    cargo build --profile dist --quiet -p wavetank-proxy --bin wavetank-proxy
+    cargo run --profile dist --quiet -p wavetank-conformance --bin bench -- "$@"
+
 # Run a scenario on this machine with real processes; takes root: `just live scenario/canary.yaml`.
 live scenario *flags: live-tools
     #!/usr/bin/env bash

@@ -13,10 +13,12 @@
 //! - [`envoy`]: a real Envoy, where there is one
 //! - [`differential`]: that Envoy and our proxy, side by side
 //! - [`agreement`]: scenarios in the tank, on this machine, and with that Envoy
+//! - [`bench`]: our proxy beside Envoy, nginx and haproxy, measured
 //! - [`planted`]: bugs put into the sources on purpose, to see them found
 //! - [`secrets`]: serves that Envoy its certificate, as an agent beside it does
 
 pub mod agreement;
+pub mod bench;
 pub mod differential;
 pub mod edge;
 pub mod envoy;

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -19,13 +19,25 @@ pub(crate) struct Activity {
     ended: AtomicU64,
     idle_since: AtomicU64,
     watcher: AtomicWaker,
+    /// Timers that requests left armed, each with its deadline.
+    armed: Mutex<Vec<(Instant, Pin<Box<Sleep>>)>>,
 }
+
+/// Timers kept for later requests of one connection, at most.
+const ARMED_MAX: usize = 8;
 
 impl Activity {
     /// Idle since now.
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         let idle_since = AtomicU64::new(nanos(clock.now()));
-        Self { clock, active: AtomicU32::new(0), ended: AtomicU64::new(0), idle_since, watcher: AtomicWaker::new() }
+        Self {
+            clock,
+            active: AtomicU32::new(0),
+            ended: AtomicU64::new(0),
+            idle_since,
+            watcher: AtomicWaker::new(),
+            armed: Mutex::default(),
+        }
     }
 
     /// One thing more is under way.
@@ -59,6 +71,26 @@ impl Activity {
     /// Something moved now.
     pub(crate) fn touch(&self) {
         self.idle_since.store(nanos(self.clock.now()), Ordering::Relaxed);
+    }
+
+    /// A timer that an earlier request left, with the deadline for which it is armed, or none.
+    ///
+    /// To arm a timer wakes the runtime's driver, which costs a system call; the next request's deadline is
+    /// later as a rule, and a timer that fires too early is moved.
+    pub(crate) fn take_timer(&self) -> Option<(Instant, Pin<Box<Sleep>>)> {
+        self.armed().pop()
+    }
+
+    /// Keeps a timer for a later request.
+    pub(crate) fn leave_timer(&self, timer: (Instant, Pin<Box<Sleep>>)) {
+        let mut armed = self.armed();
+        if armed.len() < ARMED_MAX {
+            armed.push(timer);
+        }
+    }
+
+    fn armed(&self) -> MutexGuard<'_, Vec<(Instant, Pin<Box<Sleep>>)>> {
+        self.armed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When it will have idled for `limit`, as things stand.

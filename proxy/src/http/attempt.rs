@@ -254,15 +254,18 @@ fn expired_token(expired: Expired) -> &'static str {
 
 /// The request for hyper: on HTTP/1 with the path as target and Host before all other headers.
 fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) -> Request<()> {
-    let headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
     let mut request = Request::new(());
     *request.method_mut() = outgoing.method.clone();
     match wire {
         Wire::Http1 => {
             *request.uri_mut() = uri(None, &outgoing.target, picked.address);
-            let mut all = HeaderMap::with_capacity(headers.keys_len() + 1);
+            let mut all = HeaderMap::with_capacity(outgoing.headers.keys_len() + 1);
             all.insert(HOST, text(&outgoing.target.authority));
-            all.extend(headers);
+            if again {
+                all.extend(outgoing.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+            } else {
+                all.extend(std::mem::take(&mut outgoing.headers));
+            }
             *request.headers_mut() = all;
         }
         Wire::Http2 => {
@@ -272,7 +275,8 @@ fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) ->
             };
             *request.uri_mut() = uri(Some(scheme), &outgoing.target, picked.address);
             *request.version_mut() = Version::HTTP_2;
-            *request.headers_mut() = headers;
+            let headers = &mut outgoing.headers;
+            *request.headers_mut() = if again { headers.clone() } else { std::mem::take(headers) };
         }
     }
     request

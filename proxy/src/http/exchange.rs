@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use wavetank_platform::BoxFuture;
 
 use super::caller::{Answering, Caller};
 use super::forward::{self, Forwarding};
@@ -21,10 +22,16 @@ use crate::snapshot::listener::RouteSource;
 use crate::snapshot::route::{Action, ClusterChoice, Route, VirtualHost};
 
 /// Serves one request of `caller`. Dropped when the caller leaves.
-pub(crate) async fn serve(
+///
+/// Boxed: hyper keeps room for a request's future on every connection, and one that idles is to hold none.
+pub(crate) fn serve(
     caller: Arc<Caller>,
     request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
+) -> BoxFuture<'static, Result<Response<ResponseBody>, Infallible>> {
+    Box::pin(answer(caller, request))
+}
+
+async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Response<ResponseBody>, Infallible> {
     let shared = &caller.shared;
     caller.count_request();
     let start = shared.platform.clock.now();

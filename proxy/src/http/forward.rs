@@ -87,7 +87,9 @@ pub(crate) async fn run(
     };
     let clock = answering.caller.shared.platform.clock.clone();
     let progress = answering.progress.clone();
-    let watchdog = Watchdog::new(bounds(&forwarding, timeouts), progress.clone(), clock.clone(), record.record.start);
+    let activity = answering.caller.activity.clone();
+    let bounds = bounds(&forwarding, timeouts);
+    let watchdog = Watchdog::new(bounds, progress.clone(), clock.clone(), record.record.start, activity);
     let consent = intake.expects.then(Arc::<Consent>::default);
     let source =
         (progress.receiving() != Receiving::Complete).then(|| Source::new(body, progress, clock, consent.clone()));
@@ -230,7 +232,8 @@ impl Attempts<'_, '_> {
                 number,
                 avoid: avoid(policy.as_deref(), &tried, number),
             };
-            let again = is_empty || replay.is_some();
+            // Without a policy there is no other attempt that would need the headers.
+            let again = policy.is_some() && (is_empty || replay.is_some());
             let ended = attempting.run(&mut outgoing, body, again, &mut self.watchdog, &mut self.record).await;
             drop(permit.take());
             if let Some(address) = self.record.record.attempts.last().and_then(|attempt| attempt.endpoint) {

@@ -45,7 +45,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
     };
     let chosen = tokio::select! {
         biased;
-        chosen = bounded => chosen,
+        chosen = Box::pin(bounded) => chosen,
         () = draining.reached(Stage::Ended) => None,
     };
     let Some(Ok((stream, is_http2))) = chosen else { return };
@@ -100,7 +100,7 @@ async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle
         .header_read_timeout(None)
         .serve_connection(io, service)
         .with_upgrades();
-    drive(caller, conn, draining, idle).await;
+    drive(caller, Box::pin(conn), draining, idle).await;
     if let Some(tunnel) = caller.take_tunnel() {
         tunnel.await;
     }
@@ -118,7 +118,7 @@ async fn serve_http2(caller: &Arc<Caller>, io: Http2Io, draining: Draining, idle
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(u32::try_from(caller.manager.head_bytes_max).unwrap_or(u32::MAX))
         .serve_connection(io, service);
-    drive(caller, conn, draining, idle).await;
+    drive(caller, Box::pin(conn), draining, idle).await;
 }
 
 /// A hyper connection that can be told to end in good order.
@@ -152,8 +152,9 @@ where
 
 /// Runs the codec to its end. HTTP/2 says GOAWAY as soon as it drains; HTTP/1 says `connection: close` with
 /// its next response, and is closed when it idles at the end of the drain.
-async fn drive(caller: &Caller, conn: impl Graceful, draining: Draining, idle: Duration) {
-    let mut conn = std::pin::pin!(conn);
+///
+/// The codec is boxed: a future holds room for each place that a value passes through.
+async fn drive(caller: &Caller, mut conn: Pin<Box<impl Graceful>>, draining: Draining, idle: Duration) {
     let mut timer = IdleTimer::new(&caller.activity, idle);
     let leave_at = if caller.protocol == Protocol::Http2 { Stage::Draining } else { Stage::Ended };
     let mut draining = draining;

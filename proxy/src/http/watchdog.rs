@@ -12,6 +12,7 @@ use wavetank_platform::{Clock, Instant};
 
 use super::progress::Progress;
 use super::reply::Failure;
+use crate::idle::Activity;
 use crate::route::ResetReason;
 
 /// Which bound was passed.
@@ -61,12 +62,20 @@ pub(crate) struct Watchdog {
     start: Instant,
     try_start: Option<Instant>,
     sleep: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Of the caller's connection: lends the timer.
+    activity: Arc<Activity>,
 }
 
 impl Watchdog {
     /// Watches a request that began at `start`.
-    pub(crate) fn new(bounds: Bounds, progress: Arc<Progress>, clock: Arc<dyn Clock>, start: Instant) -> Self {
-        Self { bounds, progress, clock, start, try_start: None, sleep: None }
+    pub(crate) fn new(
+        bounds: Bounds,
+        progress: Arc<Progress>,
+        clock: Arc<dyn Clock>,
+        start: Instant,
+        activity: Arc<Activity>,
+    ) -> Self {
+        Self { bounds, progress, clock, start, try_start: None, sleep: None, activity }
     }
 
     /// The attempt has its connection.
@@ -98,8 +107,9 @@ impl Watchdog {
         }
         loop {
             let Some((deadline, which)) = self.next() else { return Poll::Pending };
-            let clock = &self.clock;
-            let (armed, sleep) = self.sleep.get_or_insert_with(|| (deadline, Box::pin(clock.sleep_until(deadline))));
+            let (clock, activity) = (&self.clock, &self.activity);
+            let fresh = || activity.take_timer().unwrap_or_else(|| (deadline, Box::pin(clock.sleep_until(deadline))));
+            let (armed, sleep) = self.sleep.get_or_insert_with(fresh);
             // A timer armed too early is moved when it fires; one armed too late is moved at once.
             if *armed > deadline {
                 sleep.set(clock.sleep_until(deadline));
@@ -142,5 +152,13 @@ impl Watchdog {
             Some(_) => None,
         };
         [route, per_try, idle, request].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        if let Some(timer) = self.sleep.take() {
+            self.activity.leave_timer(timer);
+        }
     }
 }

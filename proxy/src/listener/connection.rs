@@ -22,7 +22,9 @@ pub(super) async fn serve(shared: Arc<Shared>, captured_by: Arc<Listener>, strea
     let start = shared.platform.clock.now();
     let snapshot = shared.store.current();
     let listener = serving_listener(&snapshot, captured_by, stream.original_dst().map(|dst| dst.0));
-    let Ok((stream, inspected)) = inspect::inspect(&*shared.platform.clock, &listener, stream).await else {
+    // What is over soon is boxed, so that the connection's task does not hold room for it to the end.
+    let inspecting = Box::pin(inspect::inspect(&*shared.platform.clock, &listener, stream));
+    let Ok((stream, inspected)) = inspecting.await else {
         // Envoy: a peer that leaves before it said anything is not worth a log line.
         return;
     };
@@ -42,18 +44,19 @@ pub(super) async fn serve(shared: Arc<Shared>, captured_by: Arc<Listener>, strea
     };
     facts.filter_chain = Some(chain.name.clone());
     drop(snapshot);
-    let Some((stream, facts)) = secure(&shared, chain, stream, facts).await else { return };
+    let securing = Box::pin(secure(&shared, chain, stream, facts));
+    let Some((stream, facts)) = securing.await else { return };
     let accepted = Accepted { stream, facts: Arc::new(facts), draining };
     match &chain.handler {
         Handler::Http(manager) => {
             let (manager, inspected) = (manager.clone(), inspected.application_protocols);
             drop(listener);
-            server::serve(shared, manager, accepted, &inspected).await;
+            Box::pin(server::serve(shared, manager, accepted, &inspected)).await;
         }
         Handler::Tcp(proxy) => {
             let proxy = proxy.clone();
             drop(listener);
-            tcp::serve(shared, proxy, accepted).await;
+            Box::pin(tcp::serve(shared, proxy, accepted)).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Bytes both ways between two streams, each direction closed on its own.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -30,11 +30,16 @@ pub(crate) struct Relayed {
     pub(crate) broken: Option<EndedBy>,
 }
 
+thread_local! {
+    /// What is read on its way through; every relay of the thread uses it, none of them between two polls.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; BUFFER]);
+}
+
 /// One direction.
 struct Way {
-    buffer: Vec<u8>,
-    from: usize,
-    to: usize,
+    /// What was read and could not be written yet. Empty most of the time: an idle direction holds no memory.
+    rest: Vec<u8>,
+    written: usize,
     passed: u64,
     state: State,
 }
@@ -54,7 +59,7 @@ enum Failed {
 
 impl Way {
     fn new() -> Self {
-        Self { buffer: Vec::new(), from: 0, to: 0, passed: 0, state: State::Open }
+        Self { rest: Vec::new(), written: 0, passed: 0, state: State::Open }
     }
 
     /// Moves what can be moved; ready when the reader has ended and the writer has been told.
@@ -73,42 +78,70 @@ impl Way {
                         return Poll::Pending;
                     };
                     self.state = State::Done;
-                    self.buffer = Vec::new();
                 }
-                State::Open if self.from < self.to => {
-                    match writer.as_mut().poll_write(cx, &self.buffer[self.from..self.to]) {
+                State::Open if self.written < self.rest.len() => {
+                    match writer.as_mut().poll_write(cx, &self.rest[self.written..]) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Ok(count)) if count > 0 => {
-                            self.from += count;
+                            self.written += count;
                             self.passed += count as u64;
                             moved();
                         }
                         Poll::Ready(_) => return Poll::Ready(Err(Failed::Writing)),
                     }
-                }
-                State::Open => match self.fill(cx, reader.as_mut()) {
-                    Poll::Ready(Ok(())) if self.to == 0 => self.state = State::Closing,
-                    Poll::Ready(Ok(())) => moved(),
-                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Failed::Reading)),
-                    Poll::Pending => {
-                        // An idle direction holds no memory.
-                        self.buffer = Vec::new();
-                        return flush(cx, writer.as_mut());
+                    if self.written == self.rest.len() {
+                        (self.rest, self.written) = (Vec::new(), 0);
                     }
-                },
+                }
+                State::Open => {
+                    let read = SCRATCH
+                        .with_borrow_mut(|scratch| self.pass(cx, reader.as_mut(), writer.as_mut(), scratch, moved));
+                    match read {
+                        Poll::Ready(Ok(0)) => self.state = State::Closing,
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
+                        Poll::Pending => return flush(cx, writer.as_mut()),
+                    }
+                }
             }
         }
     }
 
-    fn fill(&mut self, cx: &mut Context<'_>, reader: Pin<&mut impl AsyncRead>) -> Poll<io::Result<()>> {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; BUFFER];
+    /// Reads once, and writes of it what can be written at once; how much was read.
+    fn pass(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut impl AsyncRead>,
+        mut writer: Pin<&mut impl AsyncWrite>,
+        scratch: &mut [u8],
+        moved: &dyn Fn(),
+    ) -> Poll<Result<usize, Failed>> {
+        let mut buffer = ReadBuf::new(scratch);
+        match reader.poll_read(cx, &mut buffer) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Failed::Reading)),
+            Poll::Ready(Ok(())) => {}
         }
-        (self.from, self.to) = (0, 0);
-        let mut buffer = ReadBuf::new(&mut self.buffer);
-        let outcome = reader.poll_read(cx, &mut buffer);
-        self.to = buffer.filled().len();
-        outcome
+        let mut left = buffer.filled();
+        let read = left.len();
+        if read > 0 {
+            moved();
+        }
+        while !left.is_empty() {
+            match writer.as_mut().poll_write(cx, left) {
+                Poll::Pending => {
+                    self.rest = left.to_vec();
+                    break;
+                }
+                Poll::Ready(Ok(count)) if count > 0 => {
+                    left = left.get(count..).unwrap_or_default();
+                    self.passed += count as u64;
+                    moved();
+                }
+                Poll::Ready(_) => return Poll::Ready(Err(Failed::Writing)),
+            }
+        }
+        Poll::Ready(Ok(read))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One pooled connection: connecting, serving requests, idling, closing. A single task does all of it.
 
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -154,7 +155,7 @@ async fn serve_http1(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
     };
     let connection = connection(pool, id, opened.leg, meter, limits);
     pool.connected(Sender::Http1(sender), &connection);
-    drive(pool, &connection, conn.with_upgrades(), limits.idle).await;
+    drive(pool, &connection, Box::pin(conn.with_upgrades()), limits.idle).await;
 }
 
 async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) {
@@ -172,12 +173,13 @@ async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
     };
     let connection = connection(pool, id, opened.leg, meter, limits);
     pool.connected(Sender::Http2(sender), &connection);
-    drive(pool, &connection, conn, limits.idle).await;
+    drive(pool, &connection, Box::pin(conn), limits.idle).await;
 }
 
 /// Runs hyper's side of the connection until it closes or has idled too long.
-async fn drive(pool: &Arc<Pool>, connection: &Arc<Connection>, conn: impl Future, idle: Duration) {
-    let mut conn = std::pin::pin!(conn);
+///
+/// It is boxed: a future holds room for each place that a value passes through.
+async fn drive(pool: &Arc<Pool>, connection: &Arc<Connection>, mut conn: Pin<Box<impl Future>>, idle: Duration) {
     let mut closing = IdleTimer::new(&connection.activity, idle);
     poll_fn(|cx| {
         connection.task.register(cx.waker());

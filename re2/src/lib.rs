@@ -2,8 +2,12 @@
 //! <https://github.com/google/re2/wiki/Syntax>, and Go's `regexp/syntax`, by which Istio validates.
 //!
 //! The two languages look alike and are not: RE2 takes `{` where no count follows for itself, quotes with `\Q`, knows
-//! only ASCII in `\d` and `\w`, and has no sets within classes. The control plane validates by it, the proxy matches by it;
-//! the language is RE2's, and no model of the mesh is in it.
+//! only ASCII in `\d` and `\w`, and has no sets within classes. The control plane validates by it, the proxy matches
+//! by it; the language is RE2's, and no model of the mesh is in it.
+
+mod escape;
+
+use escape::{BACK, escaped, named_set};
 
 /// Largest count of a repetition.
 const REPEAT_MAX: u32 = 1000;
@@ -14,10 +18,8 @@ const ASCII_CLASSES: [&str; 14] = [
 ];
 
 const LOOK: &str = "RE2 has no look-ahead and look-behind; match what must be there, and route the exception earlier";
-const BACK: &str = "RE2 has no references back to a group";
 const NESTED: &str = "a repetition of a repetition; put the inner one in parentheses";
 const COUNT: &str = "RE2 repeats at most 1000 times";
-const ESCAPE: &str = "RE2 does not know what follows a `\\`";
 const CLASS: &str = "a class in `[]` is not closed";
 const RANGE: &str = "the end of a range in `[]` lies before its beginning";
 const NAMED: &str = "RE2 has no class of that name between `[:` and `:]`";
@@ -210,89 +212,11 @@ fn push(out: &mut String, is: char) {
     out.push_str(&regex::escape(is.encode_utf8(&mut [0; 4])));
 }
 
-/// The set that `\d`, `\w`, `\s`, `\p` or an opposite of them stands for, and what follows it.
-fn named_set(text: &str) -> Result<Option<(String, &str)>, Why> {
-    let set = match text.as_bytes() {
-        [b'\\', b'd', ..] => "[0-9]",
-        [b'\\', b'D', ..] => "[^0-9]",
-        [b'\\', b'w', ..] => "[0-9A-Za-z_]",
-        [b'\\', b'W', ..] => "[^0-9A-Za-z_]",
-        [b'\\', b's', ..] => "[\\t\\n\\f\\r ]",
-        [b'\\', b'S', ..] => "[^\\t\\n\\f\\r ]",
-        [b'\\', b'p' | b'P', ..] => return property(text).map(Some),
-        _ => return Ok(None),
-    };
-    Ok(Some((set.to_owned(), &text[2..])))
-}
-
-/// `\pN`, `\p{Greek}`, `\P{^Lu}`: a general category by its short name, or a script.
-fn property(text: &str) -> Result<(String, &str), Why> {
-    let (name, rest) = match text[2..].strip_prefix('{') {
-        Some(named) => named.split_once('}').ok_or(ESCAPE)?,
-        None => text[2..].split_at(text[2..].chars().next().ok_or(ESCAPE)?.len_utf8()),
-    };
-    let bare = name.strip_prefix('^').unwrap_or(name);
-    let outside = text.starts_with("\\P") != (bare != name);
-    let letters = bare.bytes().all(|c| c.is_ascii_alphabetic() || c == b'_');
-    if !letters || !bare.starts_with(|c: char| c.is_ascii_uppercase()) {
-        return Err(ESCAPE);
-    }
-    let kind = match bare.len() {
-        _ if bare == "Any" => "",
-        1 | 2 => "gc=",
-        _ => "sc=",
-    };
-    Ok((format!("\\{}{{{kind}{bare}}}", if outside { 'P' } else { 'p' }), rest))
-}
-
 /// A character of a class and what follows it.
 fn class_character(text: &str) -> Result<(char, &str), Why> {
     let first = text.chars().next().ok_or(CLASS)?;
     let (is, len) = if first == '\\' { escaped(text)? } else { (first, first.len_utf8()) };
     Ok((is, &text[len..]))
-}
-
-/// The character that an escape stands for, and the length of the escape.
-fn escaped(text: &str) -> Result<(char, usize), Why> {
-    let next = text[1..].chars().next().ok_or(ESCAPE)?;
-    let is = match next {
-        'a' => '\x07',
-        'f' => '\x0c',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\x0b',
-        'x' => return hexadecimal(text),
-        'k' => return Err(BACK),
-        '0'..='9' => return octal(text),
-        _ if next.is_ascii_alphanumeric() || !next.is_ascii() => return Err(ESCAPE),
-        _ => next,
-    };
-    Ok((is, 2))
-}
-
-/// `\0`, `\12`, `\123`. A digit alone would be a reference to a group.
-fn octal(text: &str) -> Result<(char, usize), Why> {
-    let digits = text[1..].bytes().take(3).take_while(|c| (b'0'..=b'7').contains(c)).count();
-    if digits == 0 || (digits == 1 && !text.starts_with("\\0")) {
-        return Err(BACK);
-    }
-    code_point(&text[1..=digits], 8, digits + 1)
-}
-
-/// `\x41`, `\x{10FFFF}`.
-fn hexadecimal(text: &str) -> Result<(char, usize), Why> {
-    if let Some(braced) = text.strip_prefix("\\x{") {
-        let digits = braced.split_once('}').ok_or(ESCAPE)?.0;
-        return code_point(digits, 16, digits.len() + 4);
-    }
-    code_point(text.get(2..4).ok_or(ESCAPE)?, 16, 4)
-}
-
-fn code_point(digits: &str, radix: u32, len: usize) -> Result<(char, usize), Why> {
-    let sound = digits.bytes().all(|c| c.is_ascii_hexdigit());
-    let number = u32::from_str_radix(digits, radix).ok().filter(|_| sound);
-    number.and_then(char::from_u32).map(|is| (is, len)).ok_or(ESCAPE)
 }
 
 /// Length and larger count of `{n}`, `{n,}` or `{n,m}`; anything else in braces is text.

@@ -219,10 +219,10 @@ const SAME_IN_BOTH: &[&str] = &[
     "Inbound traffic is captured on `virtualInbound` (15006); 1.0.3 used one listener per port behind 15001.",
     "A route to a missing cluster is `503` with flag `NC`; the proxy of 1.0.3 said `NR`.",
     "xDS is v3; 1.0.3 spoke v2.",
-    "Beyond the first, no endpoint is ejected that would bring the share above `maxEjectionPercent`: of 4 endpoints at \
-     30 % one; the proxy of 1.0.3 looked at the share before, and ejected two.",
-    "Each interval without an ejection shortens an endpoint's next one by the base; in the proxy of 1.0.3 an ejection was \
-     always the base times all ejections so far.",
+    "Beyond the first, no endpoint is ejected that would bring the share above `maxEjectionPercent`: of 4 endpoints \
+     at 30 % one; the proxy of 1.0.3 looked at the share before, and ejected two.",
+    "Each interval without an ejection shortens an endpoint's next one by the base; in the proxy of 1.0.3 an \
+     ejection always lasted the base times all ejections so far.",
     "A regular expression is RE2; 1.0.3 used ECMAScript's. Both must match the whole value.",
 ];
 

@@ -103,8 +103,8 @@ fn destination(scope: &Scope<'_>, clients: &[&str], spec: &RouteDestinationSpec,
     }
 }
 
-/// Namespaces of the proxies that route by a VirtualService, as far as they are known: its own in the mesh, and those of
-/// its Gateways' pods.
+/// Namespaces of the proxies that route by a VirtualService, as far as they are known: its own in the mesh, and
+/// those of its Gateways' pods.
 fn clients<'s>(scope: &Scope<'s>, spec: &VirtualServiceSpec) -> Vec<&'s str> {
     let mut clients = Vec::new();
     for gateway in gateways::of(scope, spec) {

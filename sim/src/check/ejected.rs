@@ -5,7 +5,7 @@ use std::time::Duration;
 use wavetank_reports::CheckVerdict;
 
 use super::demand::{Ejected, Scope, millis};
-use super::judge::Finding;
+use super::finding::Finding;
 use crate::observe::ejection::EjectionChange;
 use crate::observe::{Hop, Observation, ObservationLog, Selector};
 

@@ -7,7 +7,7 @@ use wavetank_reports::CheckVerdict;
 
 use super::amount::Amount;
 use super::demand::{Bound, Demand, Quantile, TlsMode, millis};
-use super::judge::Finding;
+use super::finding::Finding;
 use super::timeline;
 use crate::observe::{Hop, Selector, Tls};
 

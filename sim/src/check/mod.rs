@@ -26,6 +26,7 @@ mod ejected;
 mod exact;
 pub mod explain;
 mod faults;
+mod finding;
 pub mod judge;
 mod never;
 pub mod power;

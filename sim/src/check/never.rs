@@ -5,7 +5,7 @@ use wavetank_reports::CheckVerdict;
 use super::binomial::smallest_leak;
 use super::demand::{Pattern, Scope};
 use super::exact::status_text;
-use super::judge::Finding;
+use super::finding::Finding;
 use crate::observe::{Hop, ObservationLog};
 
 /// Judges that nothing in `scope` matches `pattern`. Where it is about retries of some methods, only requests with

@@ -8,7 +8,7 @@ use wavetank_reports::{CheckVerdict, Diagnostic, Note, Snippet};
 
 use super::blame::Circumstances;
 use super::demand::{Check, Demand, span};
-use super::judge::Finding;
+use super::finding::Finding;
 use super::reason::is_default_route;
 use super::sources::Sources;
 use crate::observe::{Hop, ObservationLog};

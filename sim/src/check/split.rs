@@ -1,14 +1,15 @@
 //! Shares of a configured split, by the exact binomial distribution.
 //!
 //! One decision is one request on the edge: the version its first attempt chose. Retries do not count, for
-//! they are not independent, unless a scenario asks for all attempts. A version that is not named, or named with 0, must get nothing, exactly.
+//! they are not independent, unless a scenario asks for all attempts. A version that is not named, or named with
+//! 0, must get nothing, exactly.
 
 use indexmap::IndexMap;
 use wavetank_reports::CheckVerdict;
 
 use super::binomial::{Acceptance, Binomial, smallest_leak};
 use super::demand::Arm;
-use super::judge::Finding;
+use super::finding::Finding;
 use super::power::{DECISIONS_MIN, EXPECTED_MIN, POWER, decisions_for, decisions_needed, uncertain};
 use crate::observe::Hop;
 

@@ -9,7 +9,7 @@ use wavetank_reports::CheckVerdict;
 
 use super::amount::Amount;
 use super::demand::{BodyMode, Scope, span};
-use super::judge::Finding;
+use super::finding::Finding;
 use super::window::in_sync_at;
 use crate::observe::{Hop, Mark, ObservationLog, Party, Selector};
 

@@ -95,8 +95,9 @@ impl Tank {
     /// Runs the world until `scenario` is done, and takes it down.
     ///
     /// # Panics
-    /// When the scenario or any task in the world panics; when it has not ended after [`TankConfig::time_max`], for then nothing can
-    /// happen any more; when time stands still, for more than [`TankConfig::steps_max`] things happen at once; when another world runs on this thread.
+    /// When the scenario or any task in the world panics; when it has not ended after [`TankConfig::time_max`], for
+    /// then nothing can happen any more; when time stands still, for more than [`TankConfig::steps_max`] things happen
+    /// at once; when another world runs on this thread.
     pub fn run<F, R>(mut self, scenario: impl FnOnce(TankHandle) -> F) -> R
     where
         F: Future<Output = R>,

@@ -3,7 +3,8 @@
 //! where its route answers.
 //!
 //! A sidecar that was killed took its open records with it: only one that lived through the whole run, or
-//! recorded something later in the same life, is asked. A call of gRPC that fails is answered 200 by the proxy itself, so a POST proves nothing.
+//! recorded something later in the same life, is asked. A call of gRPC that fails is answered 200 by the proxy
+//! itself, so a POST proves nothing.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

@@ -36,7 +36,8 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
                    close_connections_on_host_health_failure, ignore_health_on_host_removal, lrs_server,
                    lrs_report_endpoint_metrics, track_timeout_budgets, track_cluster_stats],
         refused: [transport_socket_matcher, health_checks, upstream_http_protocol_options, http_protocol_options,
-                  dns_resolvers, dns_resolution_config, typed_dns_resolver_config, lb_subset_config, load_balancing_policy, upstream_config, preconnect_policy,
+                  dns_resolvers, dns_resolution_config, typed_dns_resolver_config, lb_subset_config,
+                  load_balancing_policy, upstream_config, preconnect_policy,
                   connection_pool_per_downstream_connection, queuing_policies],
         refused_on: [],
     });
@@ -126,7 +127,9 @@ fn balancer(message: &ProtoCluster, discovery: &Discovery) -> Result<Balancer, F
         None => 2,
         Some(LbConfig::LeastRequestLbConfig(config)) => least_request(config).within("least_request_lb_config")?,
         Some(LbConfig::RoundRobinLbConfig(config)) => {
-            fields!(config => RoundRobinLbConfig { used: [], harmless: [], refused: [slow_start_config], refused_on: [] });
+            fields!(config => RoundRobinLbConfig {
+                used: [], harmless: [], refused: [slow_start_config], refused_on: [],
+            });
             2
         }
         Some(LbConfig::OriginalDstLbConfig(config)) => {

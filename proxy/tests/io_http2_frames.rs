@@ -1,5 +1,5 @@
 //! HTTP/2, frame by frame: what breaks a stream, what ends the connection, and what is bounded. Error codes
-//! are those of RFC 9113, section 7; h2spec, which sends many more frames, is run beside these now and then.
+//! are those of RFC 9113, section 7.
 
 mod io_support;
 

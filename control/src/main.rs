@@ -66,9 +66,10 @@ struct Arguments {
     /// Addresses of Services that name none, watched: lines of `NAMESPACE NAME IP`
     #[arg(long, value_name = "FILE")]
     addresses: Option<PathBuf>,
-    /// Have proxies write every request and every attempt to their standard output, for those that keep no records
-    #[arg(long)]
-    observe: bool,
+    /// Have proxies write every request and every attempt as lines of JSON to FOLDER/NODE.jsonl, where they run; for
+    /// those that keep no records of their own
+    #[arg(long, value_name = "FOLDER")]
+    observe: Option<PathBuf>,
     /// Write every push, ACK and NACK as a line of JSON
     #[arg(long, value_name = "FILE")]
     events: Option<PathBuf>,
@@ -186,8 +187,10 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
 }
 
 fn access_logs(arguments: &Arguments) -> AccessLogs {
-    let stdout = || "/dev/stdout".to_owned();
-    let observation = arguments.observe.then(|| ObservationLogs { requests: stdout(), attempts: stdout() });
+    let observation = arguments.observe.as_ref().map(|folder| {
+        let path = folder.join("{node}.jsonl").display().to_string();
+        ObservationLogs { requests: path.clone(), attempts: path }
+    });
     AccessLogs { observation, ..AccessLogs::default() }
 }
 

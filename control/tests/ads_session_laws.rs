@@ -290,3 +290,26 @@ proptest! {
         world.is_where_the_mesh_is()?;
     }
 }
+
+/// Envoy keeps its answer about new clusters back until they have their endpoints. Once, each waited for the other.
+#[test]
+fn endpoints_of_a_new_cluster_do_not_wait_for_the_answer_about_it() {
+    for mode in [Mode::StateOfTheWorld, Mode::Delta] {
+        let plan = Plan { clusters: 1, listeners: 1, routes: [1, 0, 0], seeds: [0, 0] };
+        let mut world = World::new(mode, &plan);
+        walk(&mut world, &[]).expect("nothing happens");
+        world.run_dry().expect("the first push");
+        world.retarget(&Plan { clusters: 3, routes: [3, 0, 0], ..plan });
+        assert!(world.push(false).expect("a push"));
+        let kept_back = world.proxy.outbox.pop_front().expect("an answer");
+        assert_eq!(kept_back.kind, C);
+        assert!(world.hear(), "it asks for the endpoints");
+        let push = world.session.next_push(Instant::START).expect("they are sent");
+        assert_eq!((push.kind, push.resources.iter().any(|own| &*own.name == "c1")), (E, true));
+        world.proxy.take(&push, false);
+        assert_eq!(world.session.next_push(Instant::START), None, "and nothing else before the answer");
+        world.proxy.outbox.push_front(kept_back);
+        world.run_dry().expect("the rest");
+        world.is_where_the_mesh_is().expect("all of it");
+    }
+}

@@ -63,7 +63,10 @@ pub(super) fn judged(
     let judgements = check::judge(&scenario.checks, &outcome.log, &around, alpha, &sources);
     let rows = routes::judge(&scenario.routes, &outcome.log, &outcome.book, &sources);
     let withheld = |check: &check::Check| not_given(outcome.target, check);
-    let withheld: Vec<_> = scenario.checks.iter().map(withheld).chain(rows.iter().map(|_| None)).collect();
+    let split = (outcome.target != TargetKind::Tank).then_some("what could have been chosen is not known here");
+    let withheld_row = |row: &routes::Row| split.filter(|_| row.is_of_several());
+    let withheld: Vec<_> =
+        scenario.checks.iter().map(withheld).chain(scenario.routes.iter().map(withheld_row)).collect();
     let all = judgements.into_iter().chain(rows).zip(withheld).map(|(judgement, why)| match why {
         Some(why) => check::Judgement { diagnostic: None, example: None, result: not_judged(judgement.result, why) },
         None => judgement,
@@ -110,9 +113,12 @@ pub(super) fn judged(
 
 /// Why a check cannot be judged where a scenario ran; `None`: it can.
 fn not_given(target: TargetKind, check: &check::Check) -> Option<&'static str> {
-    let is_live = target != TargetKind::Tank;
-    let asks_for_latency = matches!(check.demand, check::Demand::Latency(..));
-    (is_live && asks_for_latency).then_some("latencies here are this machine's, not those of the scenario's network")
+    let why = match check.demand {
+        check::Demand::Latency(..) => "latencies here are this machine's, not those of the scenario's network",
+        check::Demand::InFlight(..) => "how many requests are under way depends on this machine's latencies",
+        _ => return None,
+    };
+    (target != TargetKind::Tank).then_some(why)
 }
 
 fn not_judged(result: CheckResult, why: &str) -> CheckResult {

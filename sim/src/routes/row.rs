@@ -31,6 +31,13 @@ pub struct Row {
     pub status: Option<u16>,
 }
 
+impl Row {
+    /// Whether its requests may go to one of several places, by weight.
+    pub fn is_of_several(&self) -> bool {
+        matches!(&self.goal, Some(Goal::Only(targets)) if targets.len() > 1)
+    }
+}
+
 /// One request of a row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {

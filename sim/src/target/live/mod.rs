@@ -42,7 +42,7 @@ use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,6 +203,9 @@ fn prepare(
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(folder.path.join("tokens"));
     private?.write_all(tokens.as_bytes())?;
     fs::write(folder.path.join("addresses"), addresses)?;
+    let observed = folder.path.join(world::OBSERVED);
+    fs::create_dir_all(&observed)?;
+    chown(&observed, Some(process::PROXY_USER), Some(process::PROXY_USER))?;
     api.publish()?;
     World::new(cast, door, tools, folder.path.clone(), api, network)
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::network::Host;
 
 /// User and group of proxies, whose own connections are not captured.
-pub(super) const PROXY_USER: &str = "1337";
+pub(super) const PROXY_USER: u32 = 1337;
 
 /// A running process; it is killed when this is dropped.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl Process {
         // Should this process be killed, its children are as well.
         command.args(["netns", "exec", &host.name, "setpriv", "--pdeathsig", "KILL"]);
         if start.as_proxy {
-            command.args(["--reuid", PROXY_USER, "--regid", PROXY_USER, "--clear-groups"]);
+            let user = PROXY_USER.to_string();
+            command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
         }
         command.arg("--").arg(start.program).args(&start.args).stderr(log.try_clone()?);
         if start.spoken_with {

@@ -19,7 +19,7 @@ use super::envoy_log::EnvoyLog;
 use super::network::run_within;
 use super::process::{PROXY_USER, Process, Start};
 use super::tail::Records;
-use super::world::World;
+use super::world::{OBSERVED, World};
 use super::{agent, envoy};
 use crate::world::cast::{Pod, Role};
 
@@ -77,11 +77,11 @@ pub(super) async fn start(world: &World, index: usize) -> io::Result<()> {
     let pod = world.cast.pod(index);
     let folder = world.file(pod, "");
     fs::create_dir_all(&folder)?;
-    let user: u32 = PROXY_USER.parse().map_err(io::Error::other)?;
-    chown(&folder, Some(user), Some(user))?;
+    chown(&folder, Some(PROXY_USER), Some(PROXY_USER))?;
     let captured = world.pod(index).sidecar.captured;
     if matches!(pod.role, Role::App { .. }) && !captured {
-        run_within(world.host(index), "iptables-restore", &["--noflush", "--wait"], CAPTURE)?;
+        let proxy = world.tools.proxy.display().to_string();
+        run_within(world.host(index), &proxy, &["redirect", "install"], "")?;
         world.pod(index).sidecar.captured = true;
     }
     let root = fs::read_to_string(world.folder.join("ca/root-cert.pem"))?;
@@ -101,6 +101,8 @@ fn start_ours(world: &World, index: usize, pod: &Pod, told: &Bootstrap, number: 
     for (flag, value) in [("--bootstrap", &file), ("--records", &records)] {
         args.extend([flag.to_owned(), value.display().to_string()]);
     }
+    // Istio's sidecars have two; one is enough for a few hundred requests a second.
+    args.extend(["--concurrency", "1"].map(str::to_owned));
     let log = world.file(pod, "proxy.log");
     let start = Start { program: &world.tools.proxy, args, as_proxy: true, log: &log, spoken_with: false };
     let process = Process::start(world.host(index), &start)?;
@@ -118,7 +120,7 @@ async fn start_envoy(
     (program, number): (&Path, usize),
 ) -> io::Result<()> {
     let file = world.file(pod, "bootstrap.pb");
-    let events = world.file(pod, &format!("outliers-{number}.jsonl"));
+    let events = world.file(pod, "outliers.jsonl");
     fs::write(&file, envoy::bootstrap(&told, &events).encode_to_vec())?;
     // The agent of a pod outlives its proxy.
     let has_agent = world.pod(index).sidecar.agent.is_some();
@@ -133,10 +135,14 @@ async fn start_envoy(
     args.extend(["--log-path", &said.display().to_string(), "-c", &file.display().to_string()].map(str::to_owned));
     let start = Start { program, args, as_proxy: true, log: &log, spoken_with: false };
     let process = Process::start(world.host(index), &start)?;
-    let book = EnvoyLog::of(&log, node_id(pod), world.epoch);
+    let written = world.folder.join(OBSERVED).join(format!("{}.jsonl", node_id(pod)));
+    let book = EnvoyLog::of(&written, node_id(pod), world.epoch);
     let mut own = world.pod(index);
     let events = EnvoyEvents::of(&events, node_id(pod), world.epoch);
-    own.sidecar.books.push(Written::Envoy(book, events));
+    // The next process writes on where this one ends.
+    if number == 0 {
+        own.sidecar.books.push(Written::Envoy(book, events));
+    }
     own.sidecar.process = Some(process);
     Ok(())
 }
@@ -146,12 +152,3 @@ pub(super) fn token(door: &Platform, pod: &Pod) -> String {
     let mut random = door.entropy.fork("tokens").stream_named(&format!("{}/{}", pod.namespace, pod.service_account));
     format!("{:016x}{:016x}", random.next_u64(), random.next_u64())
 }
-
-/// All that enters or leaves goes through the proxy, but for what the proxy itself sends.
-const CAPTURE: &str = "*nat
--A PREROUTING -p tcp ! -d 127.0.0.1/32 -j REDIRECT --to-ports 15006
--A OUTPUT -m owner --uid-owner 1337 -j RETURN
--A OUTPUT -d 127.0.0.1/32 -j RETURN
--A OUTPUT -p tcp -j REDIRECT --to-ports 15001
-COMMIT
-";

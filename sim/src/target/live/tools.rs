@@ -19,8 +19,6 @@ pub(super) struct Tools {
     pub(super) envoy: Option<PathBuf>,
     /// Whether manifests are Istio 1.0.3's.
     pub(super) is_v1_0: bool,
-    /// What the control plane is told beside the usual.
-    pub(super) control_args: Vec<String>,
 }
 
 impl Tools {
@@ -53,7 +51,6 @@ impl Tools {
             envoy: options.envoy.clone(),
             wavetank: own,
             is_v1_0,
-            control_args: options.envoy.iter().map(|_| "--observe".to_owned()).collect(),
         })
     }
 }

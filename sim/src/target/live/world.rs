@@ -30,6 +30,8 @@ use crate::world::cast::{Cast, Pod, Role};
 use crate::world::kube::endpoint_slice;
 use crate::world::kubelet::Delays;
 
+/// The folder that Envoys write what they do to.
+pub(super) const OBSERVED: &str = "observed";
 /// How long a process gets to be ready, and how often that is looked at.
 const READY_MAX: Duration = Duration::from_secs(60);
 const READY_LOOK: Duration = Duration::from_millis(20);
@@ -213,7 +215,9 @@ impl World {
         ] {
             args.extend([flag.to_owned(), value]);
         }
-        args.extend(self.tools.control_args.iter().cloned());
+        if self.tools.envoy.is_some() {
+            args.extend(["--observe".to_owned(), path(OBSERVED)]);
+        }
         let log = self.file(about, "control.log");
         let start = Start { program: &self.tools.control, args, as_proxy: false, log: &log, spoken_with: false };
         self.pod(pod).control = Some(Process::start(self.host(pod), &start)?);

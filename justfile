@@ -45,7 +45,7 @@ bench *args:
     cargo build --profile dist --quiet -p wavetank-proxy --bin wavetank-proxy
     cargo run --profile dist --quiet -p wavetank-conformance --bin bench -- "$@"
 
-# Run a scenario on this machine with real processes; takes root: `just live scenario/canary.yaml`.
+# Run a scenario on this machine with real processes; takes root: `just live scenario/canary.yaml` and `just live canary` are the same.
 live scenario *flags: live-tools
     #!/usr/bin/env bash
     set -euo pipefail

@@ -53,6 +53,7 @@ const CONNECTION: &[(&str, &str)] = &[
     ("connection_id", "%CONNECTION_ID%"),
     ("connection_termination", "%CONNECTION_TERMINATION_DETAILS%"),
     ("downstream_direct_local", "%DOWNSTREAM_DIRECT_LOCAL_ADDRESS%"),
+    ("downstream_direct_remote", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"),
     ("downstream_local", "%DOWNSTREAM_LOCAL_ADDRESS%"),
     ("downstream_peer_subject", "%DOWNSTREAM_PEER_SUBJECT%"),
     ("downstream_peer_uri_san", "%DOWNSTREAM_PEER_URI_SAN%"),

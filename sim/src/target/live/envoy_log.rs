@@ -86,7 +86,7 @@ impl Fields {
     fn downstream(&self) -> Option<Leg> {
         let tls = self.tls("downstream_tls_version", "downstream_peer_uri_san");
         let local = self.address("downstream_direct_local")?;
-        Some(Leg { local, remote: self.address("downstream_remote")?, tls })
+        Some(Leg { local, remote: self.address("downstream_direct_remote")?, tls })
     }
 
     fn upstream(&self) -> Option<Leg> {

@@ -11,7 +11,7 @@ use super::LiveOptions;
 /// Where the programs are, and how they are started.
 #[derive(Debug, Clone)]
 pub(super) struct Tools {
-    /// This program, which apps are.
+    /// The command, which apps are.
     pub(super) wavetank: PathBuf,
     pub(super) control: PathBuf,
     pub(super) proxy: PathBuf,
@@ -49,7 +49,7 @@ impl Tools {
             control: beside("wavetank-control")?,
             proxy: beside("wavetank-proxy")?,
             envoy: options.envoy.clone(),
-            wavetank: own,
+            wavetank: beside("wavetank")?,
             is_v1_0,
         })
     }

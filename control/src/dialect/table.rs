@@ -214,7 +214,8 @@ const DIVERGENCES: &[Divergence] = &[
 /// Where today's shape stands in both dialects, because the 1.0.3 outcome has no other expression in
 /// today's xDS or shows no difference to a caller.
 const SAME_IN_BOTH: &[&str] = &[
-    "Of two VirtualServices for one host in the mesh the older counts; the proxy of 1.0.3 refused the routes of the whole port.",
+    "Of two VirtualServices for one host in the mesh the older counts; the proxy of 1.0.3 refused the routes of \
+        the whole port.",
     "A gateway without VirtualServices has no route (404, `NR`); 1.0.3 gave it a route that answers 404.",
     "Inbound traffic is captured on `virtualInbound` (15006); 1.0.3 used one listener per port behind 15001.",
     "A route to a missing cluster is `503` with flag `NC`; the proxy of 1.0.3 said `NR`.",

@@ -22,7 +22,8 @@ pub struct Command {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all passed; 1 a check failed or was inconclusive; 2 the command line is wrong or an output cannot be \
-written; 3 a scenario or manifest is invalid; 4 nothing matched; 5 two runs of one seed differed; 70 a fault of our own; 130 interrupted.";
+written; 3 a scenario or manifest is invalid; 4 nothing matched; 5 two runs of one seed differed; 70 a fault of \
+our own; 130 interrupted.";
 
 /// What the command does.
 #[derive(Debug, Subcommand)]

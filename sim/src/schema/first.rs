@@ -254,10 +254,12 @@ mod tests {
 
     #[test]
     fn what_the_manifests_lack_is_added() {
-        let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r}\nspec: {host: reviews, \
+        let rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: r}\nspec: \
+            {host: reviews, \
             subsets: [{name: a, labels: {version: v1}}, {name: b, labels: {version: v2}}]}\n---\n";
         let route = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r}\nspec:\n  \
-            hosts: [reviews]\n  http:\n  - match: [{uri: {prefix: '/a,b]'}}]\n    route:\n    - {destination: {host: reviews, subset: a}, weight: 1}\n    \
+            hosts: [reviews]\n  http:\n  - match: [{uri: {prefix: '/a,b]'}}]\n    route:\n    - {destination: \
+            {host: reviews, subset: a}, weight: 1}\n    \
             - {destination: {host: reviews, subset: b}, weight: 2}\n";
         let files = vec![SourceFile::new("routes [1].yaml", format!("{rule}{route}"))];
         let text = first(&files);

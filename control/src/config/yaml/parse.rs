@@ -100,6 +100,7 @@ struct Anchor {
 struct Builder {
     source: SourceFile,
     cursor: Cursor,
+    lines: syntax::Lines,
     /// Line and column behind the last character.
     end: (u32, u32),
     limits: Limits,
@@ -119,6 +120,7 @@ impl Builder {
             source,
             end,
             cursor: Cursor::new(),
+            lines: syntax::Lines::default(),
             limits,
             frames: Vec::new(),
             anchors: BTreeMap::new(),
@@ -315,10 +317,11 @@ impl Builder {
                 None => {
                     let (read, problem) = read_key(&node);
                     *key = Some(read);
-                    let help = syntax::template(&self.source.text, node.span.line);
-                    self.parsed.diagnostics.extend(problem.map(|found| match help {
-                        Some(help) => found.with_help(help),
-                        None => found,
+                    self.parsed.diagnostics.extend(problem.map(|found| {
+                        match self.lines.template(&self.source.text, node.span.line) {
+                            Some(help) => found.with_help(help),
+                            None => found,
+                        }
                     }));
                 }
                 Some(Key::Refused) => {}

@@ -29,8 +29,31 @@ pub(super) fn error(text: &str, said: &str, span: &Span, open: Option<&Span>) ->
 }
 
 /// What to do about a line with a template in it; `None` for one without.
-pub(super) fn template(text: &str, line: u32) -> Option<&'static str> {
-    line_of(text, line)?.contains("{{").then_some(TEMPLATE)
+fn template(text: &str, line: u32) -> Option<&'static str> {
+    help(line_of(text, line)?)
+}
+
+fn help(line: &str) -> Option<&'static str> {
+    line.contains("{{").then_some(TEMPLATE)
+}
+
+/// Where the lines of a text begin. They are looked for once, so that each of many findings costs its own line.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// In bytes; empty until a line is asked for.
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    /// What [`template`] says of the same line. `text` is the same at each call.
+    pub(super) fn template(&mut self, text: &str, line: u32) -> Option<&'static str> {
+        if self.starts.is_empty() {
+            self.starts.push(0);
+            self.starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+        }
+        let start = *self.starts.get(line.checked_sub(1)? as usize)?;
+        help(text.get(start..)?.lines().next()?)
+    }
 }
 
 /// The first tab before the text of a line, from where the scanner stopped on.
@@ -51,4 +74,33 @@ fn char_at(text: &str, line: u32, column: u32) -> Option<char> {
 
 fn line_of(text: &str, line: u32) -> Option<&str> {
     text.lines().nth(line.checked_sub(1)? as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::source::SourceFile;
+    use crate::config::yaml::parse::{Limits, parse};
+
+    use super::*;
+
+    #[test]
+    fn lines_that_are_looked_up_are_those_of_a_walk() {
+        for text in ["", "{{ a }}", "a\n{{ b }}\r\n\n{{ c }}\n", "{{ a }}\nb\n\u{e9} {{ c }}"] {
+            let mut lines = Lines::default();
+            for line in [4, 0, 1, 2, 3, 5, 6, u32::MAX] {
+                assert_eq!(lines.template(text, line), template(text, line), "line {line} of {text:?}");
+            }
+        }
+    }
+
+    // Each key was looked for from the first line on: a text this long did not end in minutes.
+    #[test]
+    fn refused_keys_cost_their_own_lines_alone() {
+        let text = "[a]: 1\nb: 2\n---\n".repeat(50_000) + "{{ name }}: 1\n";
+        let limits = Limits { nodes_max: usize::MAX, ..Limits::default() };
+        let parsed = parse(&SourceFile::new("many.yaml", text), limits);
+        assert_eq!(parsed.diagnostics.len(), 50_002);
+        let helped: Vec<u32> = parsed.diagnostics.iter().filter(|d| d.help.is_some()).map(|d| d.span.line).collect();
+        assert_eq!(helped, [150_001, 150_001], "both mappings that the braces are");
+    }
 }

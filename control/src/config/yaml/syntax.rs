@@ -93,7 +93,7 @@ mod tests {
         }
     }
 
-    // Each key was looked for from the first line on: a text this long did not end in minutes.
+    // Each key was once looked for from the first line on, so that 3,000 objects took a quarter of a minute.
     #[test]
     fn refused_keys_cost_their_own_lines_alone() {
         let text = "[a]: 1\nb: 2\n---\n".repeat(50_000) + "{{ name }}: 1\n";

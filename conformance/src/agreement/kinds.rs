@@ -3,13 +3,17 @@
 //! Two live runs do not send the same request to the same pod at the same time, so records are not compared one with
 //! one. Those of one place, a workload's proxy on one side for one request line, are counted by what was decided;
 //! a kind that is common in one run and absent in the other is a difference.
+//!
+//! Only what both can say is compared: Envoy's log has no name for a route without one, none for a cluster that does not
+//! exist, and no line for an attempt that found no endpoint.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use wavetank::target::who::Who;
 use wavetank::world::cast::Cast;
-use wavetank_proxy::record::{Direction, Record};
+use wavetank_proxy::record::{Direction, Flag, Record};
 
 /// Records of a place below which nothing is said of it.
 const RECORDS_MIN: usize = 50;
@@ -38,6 +42,7 @@ struct Kind {
     details: String,
     route: String,
     cluster: String,
+    /// Attempts at an endpoint.
     attempts: usize,
 }
 
@@ -85,15 +90,16 @@ fn count(cast: &Cast, records: &[Record]) -> Counted {
             direction: record.direction,
             request: format!("{} {}{}", record.method, record.authority, record.path),
         };
-        let text = |own: &Option<std::sync::Arc<str>>| own.as_deref().unwrap_or("-").to_owned();
+        let text = |own: &Option<Arc<str>>| own.as_deref().filter(|own| !own.is_empty()).unwrap_or("-").to_owned();
+        let is_there = !record.flags.contains(&Flag::NC);
         let flags: Vec<String> = record.flags.iter().map(ToString::to_string).collect();
         let kind = Kind {
             status: record.status,
             flags: if flags.is_empty() { "-".to_owned() } else { flags.join(",") },
             details: record.details.to_string(),
             route: text(&record.decision.route),
-            cluster: text(&record.decision.cluster),
-            attempts: record.attempts.len(),
+            cluster: text(&record.decision.cluster.clone().filter(|_| is_there)),
+            attempts: record.attempts.iter().filter(|attempt| attempt.endpoint.is_some()).count(),
         };
         *counted.entry(site).or_default().entry(kind).or_default() += 1;
     }

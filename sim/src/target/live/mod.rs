@@ -77,6 +77,8 @@ use world::{World, broken, lock};
 /// How long proxies get to take the configuration, and how often that is looked at.
 const CONVERGENCE_MAX: Duration = Duration::from_secs(60);
 const CONVERGENCE_LOOK: Duration = Duration::from_millis(20);
+/// What the names of runs' folders begin with; a process number follows.
+const FOLDER: &str = "wavetank-live-";
 /// What is left to run after the last reply, for records that are written behind it.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -165,8 +167,16 @@ struct Folder {
 }
 
 impl Folder {
+    /// Makes it; those of runs whose process is gone are taken away.
     fn make(options: &LiveOptions) -> std::io::Result<Self> {
-        let own = || std::env::temp_dir().join(format!("wavetank-live-{}", std::process::id()));
+        for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let process = name.to_str().and_then(|name| name.strip_prefix(FOLDER));
+            if process.is_some_and(network::is_gone) {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let own = || std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
         let folder = Self { path: options.keep.clone().unwrap_or_else(own), keep: options.keep.is_some() };
         api::fresh(&folder.path)?;
         Ok(folder)

@@ -146,14 +146,17 @@ fn clear_leftovers() -> io::Result<()> {
     names.dedup();
     for name in names {
         let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(process, _)| process);
-        let Some(process) = process.filter(|process| process.bytes().all(|byte| byte.is_ascii_digit())) else {
-            continue;
-        };
-        if !PathBuf::from("/proc").join(process).exists() {
+        if process.is_some_and(is_gone) {
             remove(&name);
         }
     }
     Ok(())
+}
+
+/// Whether a process of this number was, and is no more.
+pub(super) fn is_gone(process: &str) -> bool {
+    let is_number = !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && !PathBuf::from("/proc").join(process).exists()
 }
 
 /// Sets switches of a namespace's IPv4.

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -43,14 +43,19 @@ pub(super) const ROOTS: &str = "ROOTCA";
 
 type Secrets = Arc<[Secret; 2]>;
 
-/// Obtains a certificate from the authority that `ca` names, by connections of `outside`, and serves it in the network
-/// of `platform` until the returned task is dropped.
+/// Obtains a certificate from the authority that `ca` names, by connections of `outside`, and serves it on `addr` in the
+/// network of `platform` until the returned task is dropped. Returns the bound address.
 ///
 /// Errs when the authority refuses or cannot be reached, or the port is taken.
-pub(super) async fn start(outside: &Platform, platform: &Platform, ca: CaConfig) -> io::Result<OwnedTask> {
+pub async fn start(
+    outside: &Platform,
+    platform: &Platform,
+    addr: SocketAddr,
+    ca: CaConfig,
+) -> io::Result<(SocketAddr, OwnedTask)> {
     let secrets = obtain(outside, ca).await?;
-    let listener =
-        platform.net.listen(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), PORT), ListenOptions::default()).await?;
+    let listener = platform.net.listen(addr, ListenOptions::default()).await?;
+    let bound = listener.local_addr();
     let own = platform.clone();
     let serving = platform.spawn.go(async move {
         loop {
@@ -65,7 +70,7 @@ pub(super) async fn start(outside: &Platform, platform: &Platform, ca: CaConfig)
             });
         }
     });
-    Ok(serving.abort_on_drop())
+    Ok((bound, serving.abort_on_drop()))
 }
 
 async fn obtain(platform: &Platform, ca: CaConfig) -> io::Result<Secrets> {

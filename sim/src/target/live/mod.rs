@@ -13,13 +13,13 @@
 //! - `process`: processes in the network
 //! - [`app`], [`app_process`]: a pod's program, seen from here and from itself
 //! - `sidecar`: a pod's proxy, and the capture of its traffic
-//! - `envoy`, `agent`: an Envoy in its place, and what serves it its secrets
+//! - `envoy`, [`agent`]: an Envoy in its place, and what serves it its secrets
 //! - `plane`: what the control plane tells of itself
 //! - `world`: all of it, and the endpoint controller
 //! - `links`, `deeds`: breaking and mending
 //! - `tail`, `envoy_log`, `envoy_events`: what proxies wrote
 
-mod agent;
+pub mod agent;
 mod api;
 pub mod app;
 pub mod app_process;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +126,8 @@ async fn start_envoy(
     // The agent of a pod outlives its proxy.
     let has_agent = world.pod(index).sidecar.agent.is_some();
     if let Some(ca) = told.ca.filter(|_| !has_agent) {
-        let agent = agent::start(&world.node_platform(), &world.platform_at(Seat::Pod(index)), ca).await?;
+        let at = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), agent::PORT);
+        let (_, agent) = agent::start(&world.node_platform(), &world.platform_at(Seat::Pod(index)), at, ca).await?;
         world.pod(index).sidecar.agent = Some(agent);
     }
     let log = world.file(pod, &format!("envoy-{number}.log"));

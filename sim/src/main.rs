@@ -9,10 +9,6 @@ use wavetank::{cli, target};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    // A live run has to take its network away first.
-    if std::env::args().nth(1).is_none_or(|verb| verb != "live") {
-        cli::interrupt::watch();
-    }
     let platform = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

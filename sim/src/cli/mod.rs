@@ -107,6 +107,10 @@ pub fn main(
             return u8::try_from(error.exit_code()).unwrap_or(USAGE);
         }
     };
+    // A live run has to take its network away first.
+    if !matches!(command.verb, Verb::Live(_)) {
+        interrupt::watch();
+    }
     let (mut out, mut err) = (io::stdout().lock(), io::stderr());
     let code = match command.verb {
         Verb::Run(args) => {

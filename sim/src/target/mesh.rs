@@ -1,7 +1,6 @@
 //! The mesh in a tank: the control plane in its pod, a proxy in each pod that has one, and what they tell.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -272,10 +271,7 @@ impl Mesh {
         let mut ejections = std::mem::take(&mut *self.records.ejections.lock().unwrap_or_else(PoisonError::into_inner));
         // One proxy's stay in the order they came in.
         ejections.sort_by(|a, b| (a.at, &a.node).cmp(&(b.at, &b.node)));
-        let who = Who::new(cast);
-        let inside = cast.pods.iter().map(|pod| pod.ip);
-        let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
-        let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
+        let parties = Who::new(cast).parties();
         Book { records: in_order(records), ejections, histories: self.scribe.take(), parties, ..Book::default() }
     }
 

@@ -1,5 +1,6 @@
 //! Who is who: addresses and names in records, as the parties of the observation log.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::observe::{Endpoint, Party, Service};
@@ -49,6 +50,13 @@ impl<'a> Who<'a> {
         }
         let outside = self.cast.outside().find(|(_, own)| IpAddr::V4(*own) == ip);
         outside.map_or_else(|| Party::named(ip.to_string()), |(name, _)| Party::named(name))
+    }
+
+    /// Everyone of the start, pods and callers outside, by address.
+    pub fn parties(&self) -> BTreeMap<IpAddr, Party> {
+        let inside = self.cast.pods.iter().map(|pod| pod.ip);
+        let addresses = inside.chain(self.cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
+        addresses.map(|ip| (ip, self.party_at(ip))).collect()
     }
 
     /// The pod behind an address that was connected to.

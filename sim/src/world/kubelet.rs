@@ -4,15 +4,15 @@
 //! Each takes the time that [`Delays`] states. A process that is killed comes back in its pod, at the same
 //! address. A deleted pod gives its place to a fresh one with another address.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::app::Conditions;
 use super::cast::{Cast, Pod, Role, Service};
-use super::kube::{KubeFile, endpoint_slice};
+use super::kube::KubeFile;
+use super::readiness::Readiness;
 use crate::engine::{Capture, Container, PodId, PodSpec, ServiceAddr, Tank, TankHandle};
 
 /// How long the cluster's own machinery takes.
@@ -92,16 +92,8 @@ pub struct Kubelet {
     roster: Roster,
     delays: Delays,
     watch: Watch,
-    state: Arc<Mutex<State>>,
+    readiness: Arc<Mutex<Readiness>>,
     conditions: Arc<Vec<Conditions>>,
-}
-
-/// What is known of the pods.
-#[derive(Debug, Default)]
-struct State {
-    ready: BTreeSet<Ipv4Addr>,
-    /// Pods that were deleted, and fresh ones that were not started.
-    absent: BTreeSet<Ipv4Addr>,
 }
 
 impl std::fmt::Debug for Kubelet {
@@ -124,10 +116,9 @@ impl Kubelet {
         if let Some(ingress) = cast.services.iter().find(|service| service.name == super::cast::INGRESS) {
             tank.set_dns("ingress", vec![ingress.cluster_ip.into()]);
         }
-        let absent = cast.reserve.iter().map(|pod| pod.ip).collect();
-        let state = Arc::new(Mutex::new(State { ready: BTreeSet::new(), absent }));
+        let readiness = Arc::new(Mutex::new(Readiness::new(&cast)));
         let conditions = Arc::new(cast.all_pods().map(|_| Conditions::default()).collect());
-        Self { tank, cast, roster, delays, watch, state, conditions }
+        Self { tank, cast, roster, delays, watch, readiness, conditions }
     }
 
     /// Starts the programs of all pods, after their start delay, with capture on where there is a sidecar.
@@ -167,13 +158,7 @@ impl Kubelet {
     /// and kube-proxy take their time.
     pub async fn report(&self, pods: &[Ipv4Addr], is_ready: bool) {
         self.tank.sleep(self.delays.probe).await;
-        for ip in pods {
-            if is_ready {
-                self.state().ready.insert(*ip)
-            } else {
-                self.state().ready.remove(ip)
-            };
-        }
+        self.readiness().set_ready(pods, is_ready);
         self.publish_of(pods).await;
     }
 
@@ -181,15 +166,7 @@ impl Kubelet {
     /// from the API, and takes its time. A fresh pod is not ready.
     pub async fn set_absent(&self, index: usize, absent: bool) {
         let ip = self.cast.pod(index).ip;
-        {
-            let mut state = self.state();
-            state.ready.remove(&ip);
-            if absent {
-                state.absent.insert(ip)
-            } else {
-                state.absent.remove(&ip)
-            };
-        }
+        self.readiness().set_absent(ip, absent);
         self.publish_of(&[ip]).await;
     }
 
@@ -221,22 +198,15 @@ impl Kubelet {
         Ok(())
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_ready(&self, ip: Ipv4Addr) -> bool {
-        self.state().ready.contains(&ip)
+    fn readiness(&self) -> MutexGuard<'_, Readiness> {
+        self.readiness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, service: &Service) {
-        let present = |pod: &&Pod| service.selects(pod) && !self.state().absent.contains(&pod.ip);
-        let pods: Vec<&Pod> = self.cast.all_pods().filter(present).collect();
-        for port in &service.ports {
-            let ready = pods.iter().filter(|pod| self.is_ready(pod.ip));
-            let endpoints = ready.map(|pod| SocketAddr::new(IpAddr::V4(pod.ip), port.target_port)).collect();
-            self.tank.set_service(ServiceAddr { ip: service.cluster_ip.into(), port: port.port }, endpoints);
+        let behind = self.readiness().behind(&self.cast, service);
+        for (port, endpoints) in behind.ports {
+            self.tank.set_service(ServiceAddr { ip: service.cluster_ip.into(), port }, endpoints);
         }
-        (self.watch)(endpoint_slice(service, &pods, |ip| self.is_ready(ip)));
+        (self.watch)(behind.slice);
     }
 }

@@ -64,14 +64,9 @@ impl App {
         self.process = Some(process);
     }
 
-    /// Ends its process; says whether there was one, by its number.
-    pub(super) fn end(&mut self) -> Option<u32> {
-        self.process.take().map(|process| process.id())
-    }
-
-    /// The number of its process.
-    pub(super) fn id(&self) -> Option<u32> {
-        self.process.as_ref().map(Process::id)
+    /// Ends its process.
+    pub(super) fn end(&mut self) {
+        self.process = None;
     }
 
     /// Puts it under a condition.

@@ -16,6 +16,7 @@ use super::super::mesh::node_id;
 use super::super::outcome::RunError;
 use super::super::side::{Seat, Side, Touched, directions};
 use super::links::{Loss, Way};
+use super::network::Host;
 use super::world::{World, broken, lock};
 use crate::fault::{Link, LinkChange};
 use crate::world::app::Condition;
@@ -56,18 +57,10 @@ impl Live {
 
     /// Ends the process that a pod is for; returns the connections that its pod had.
     fn end_own(&self, pod: usize) -> u64 {
-        let about = self.0.cast.pod(pod);
+        let touched = connections(self.0.host(pod));
         let mut own = self.0.pod(pod);
-        let id = match about.role {
-            Role::App { .. } => own.app.id(),
-            Role::Gateway => own.sidecar.process.as_ref().map(super::process::Process::id),
-            Role::ControlPlane => own.control.as_ref().map(super::process::Process::id),
-        };
-        let touched = id.map_or(0, connections);
-        match about.role {
-            Role::App { .. } => {
-                own.app.end();
-            }
+        match self.0.cast.pod(pod).role {
+            Role::App { .. } => own.app.end(),
             Role::Gateway => own.sidecar.process = None,
             Role::ControlPlane => own.control = None,
         }
@@ -111,11 +104,13 @@ fn chain(fault: usize) -> String {
     format!("fault-{fault}")
 }
 
-/// Connections that are established in the network of a process.
-fn connections(process: u32) -> u64 {
-    let of = |table: &str| fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
+/// Connections that are established in a pod's network; none where that cannot be told.
+fn connections(host: &Host) -> u64 {
+    // The thread's own view: the process has not moved.
+    let read = |table: &str| fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+    let tables = host.namespace.within(|| Ok([read("tcp")?, read("tcp6")?])).unwrap_or_default();
     let is_established = |line: &&str| line.split_whitespace().nth(3) == Some("01");
-    [of("tcp"), of("tcp6")].iter().map(|table| table.lines().filter(is_established).count() as u64).sum()
+    tables.iter().map(|table| table.lines().filter(is_established).count() as u64).sum()
 }
 
 impl Side for Live {
@@ -128,7 +123,7 @@ impl Side for Live {
     }
 
     fn replace_manifests(&self, files: &[SourceFile]) -> Applied {
-        let mut store = ConfigStore::new(self.0.dialect());
+        let mut store = ConfigStore::new(self.0.dialect);
         let mut whole = Applied::default();
         for file in files {
             let applied = store.apply(file);

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Deserializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use wavetank_platform::{Instant, UnixTime};
@@ -27,8 +28,8 @@ pub(super) struct EnvoyEvents {
 /// A line. What is 0 or false is left out of it.
 #[derive(Debug, Deserialize)]
 struct Event {
-    #[serde(default, rename = "type")]
-    kind: Kind,
+    #[serde(default = "first_kind", rename = "type", deserialize_with = "kind")]
+    kind: EjectionKind,
     timestamp: String,
     cluster_name: Arc<str>,
     upstream_url: SocketAddr,
@@ -42,20 +43,6 @@ struct Event {
     secs_since_last_action: Option<String>,
     eject_success_rate_event: Option<SuccessRate>,
     eject_failure_percentage_event: Option<FailurePercentage>,
-}
-
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Kind {
-    #[default]
-    #[serde(rename = "CONSECUTIVE_5XX")]
-    Consecutive5xx,
-    ConsecutiveGatewayFailure,
-    ConsecutiveLocalOriginFailure,
-    SuccessRate,
-    SuccessRateLocalOrigin,
-    FailurePercentage,
-    FailurePercentageLocalOrigin,
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -106,9 +93,7 @@ impl Event {
     fn ejection(&self, node: &Arc<str>, at: Instant) -> Ejection {
         let action = match self.action {
             Action::Uneject => EjectionAction::Uneject,
-            Action::Eject => {
-                EjectionAction::Eject { kind: self.kind.ours(), enforced: self.enforced, rates: self.rates() }
-            }
+            Action::Eject => EjectionAction::Eject { kind: self.kind, enforced: self.enforced, rates: self.rates() },
         };
         let since = self.secs_since_last_action.as_ref().and_then(|seconds| seconds.parse().ok());
         Ejection {
@@ -135,16 +120,33 @@ impl Event {
     }
 }
 
-impl Kind {
-    fn ours(self) -> EjectionKind {
-        match self {
-            Self::Consecutive5xx => EjectionKind::Consecutive5xx,
-            Self::ConsecutiveGatewayFailure => EjectionKind::ConsecutiveGatewayFailure,
-            Self::ConsecutiveLocalOriginFailure => EjectionKind::ConsecutiveLocalOriginFailure,
-            Self::SuccessRate => EjectionKind::SuccessRate,
-            Self::SuccessRateLocalOrigin => EjectionKind::SuccessRateLocalOrigin,
-            Self::FailurePercentage => EjectionKind::FailurePercentage,
-            Self::FailurePercentageLocalOrigin => EjectionKind::FailurePercentageLocalOrigin,
-        }
+/// A kind by Envoy's name, which is ours in capitals; the first of them is left out.
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<EjectionKind, D::Error> {
+    let name = String::deserialize(deserializer)?.to_ascii_lowercase();
+    EjectionKind::deserialize(name.into_deserializer())
+}
+
+fn first_kind() -> EjectionKind {
+    EjectionKind::Consecutive5xx
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_an_ejection_by_its_kind() {
+        let event = |kind: &str| {
+            let line = format!(
+                r#"{{{kind}"timestamp":"2026-11-29T02:47:01.5Z","cluster_name":"c","upstream_url":"10.244.0.12:80","num_ejections":1,"enforced":true}}"#
+            );
+            let event: Event = serde_json::from_str(&line).unwrap();
+            event.ejection(&"node".into(), Instant::START)
+        };
+        let ejected = |kind| EjectionAction::Eject { kind, enforced: true, rates: None };
+        assert_eq!(event("").action, ejected(EjectionKind::Consecutive5xx));
+        let named = r#""type":"CONSECUTIVE_GATEWAY_FAILURE","#;
+        assert_eq!(event(named).action, ejected(EjectionKind::ConsecutiveGatewayFailure));
+        assert_eq!(event(r#""action":"UNEJECT","#).action, EjectionAction::Uneject);
     }
 }

@@ -41,7 +41,6 @@ mod world;
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,7 +65,7 @@ use super::witness::{Driven, ejections, in_order, witness};
 use crate::explain::Book;
 use crate::fault::{FaultKind, FaultOutcome, LinkChange};
 use crate::observe::{Observation, ObservationLog};
-use crate::scenario::{Compat, Scenario};
+use crate::scenario::Scenario;
 use crate::world::cast::{Cast, Role};
 use crate::world::{kube, manifests};
 use deeds::Live;
@@ -148,16 +147,14 @@ async fn live(options: &LiveOptions, scenario: &Scenario, seed: u64) -> Result<R
     let fresh = reserve(scenario, &mut cast)?;
     let cast = Arc::new(cast);
     let callers = callers(scenario, &cast)?;
-    let tools = Tools::find(options, scenario.compat == Compat::V1_0)?;
+    let tools = Tools::find(options)?;
     let door = wavetank_platform::linux::platform().map_err(|error| broken("no platform", &error))?;
     let door = Platform { entropy: wavetank_platform::Entropy::from_seed(seed), ..door };
     let folder = Folder::make(options).map_err(|error| broken("no folder for the run", &error))?;
     let world = prepare(scenario, cast, door, tools, &folder).map_err(|error| broken("no network", &error))?;
     let live = Live(Arc::new(world));
     converge(&live).await?;
-    let outcome = go(&live, scenario, callers, fresh, found.diagnostics).await;
-    drop(live);
-    outcome
+    go(&live, scenario, callers, fresh, found.diagnostics).await
 }
 
 /// The folder of a run; it is gone when this is dropped, unless it is to be kept.
@@ -217,7 +214,7 @@ fn prepare(
     fs::create_dir_all(&observed)?;
     chown(&observed, Some(process::PROXY_USER), Some(process::PROXY_USER))?;
     api.publish()?;
-    World::new(cast, door, tools, folder.path.clone(), api, network)
+    World::new((cast, dialect(scenario.compat)), door, tools, folder.path.clone(), api, network)
 }
 
 /// Starts everything, and waits until every proxy has taken the newest configuration.
@@ -283,7 +280,7 @@ fn outcome(
     diagnostics: Vec<Diagnostic>,
 ) -> Result<RunOutcome, RunError> {
     let (world, cast) = (&live.0, &*live.0.cast);
-    // The records of an earlier process end where it ended: what it had not written is lost.
+    // The records of an earlier process end where it ended: what it had not written is lost. This reads ejections too.
     let records = in_order(live.records()?);
     let mut ejected: Vec<Ejection> = Vec::new();
     for pod in &world.pods {
@@ -298,9 +295,6 @@ fn outcome(
     let who = Who::new(cast);
     entries.extend(exchanges.take(&who));
     entries.extend(seen);
-    let inside = cast.pods.iter().map(|pod| pod.ip);
-    let addresses = inside.chain(cast.outside().map(|(_, ip)| ip)).map(IpAddr::V4);
-    let parties = addresses.map(|ip| (ip, who.party_at(ip))).collect();
     let target = if world.tools.envoy.is_some() { TargetKind::Envoy } else { TargetKind::Linux };
     Ok(RunOutcome {
         target,
@@ -311,6 +305,6 @@ fn outcome(
         diagnostics,
         world_files: kube::objects(cast).into_iter().map(|file| (file.name, file.text)).collect(),
         cast: world.cast.clone(),
-        book: Book { records, ejections: ejected, parties, ..Book::default() },
+        book: Book { records, ejections: ejected, parties: who.parties(), ..Book::default() },
     })
 }

@@ -17,15 +17,13 @@ pub(super) struct Tools {
     pub(super) proxy: PathBuf,
     /// Envoy, where it is the proxy.
     pub(super) envoy: Option<PathBuf>,
-    /// Whether manifests are Istio 1.0.3's.
-    pub(super) is_v1_0: bool,
 }
 
 impl Tools {
     /// Finds the programs beside this one, and those of the system.
     ///
     /// Errs with what is missing.
-    pub(super) fn find(options: &LiveOptions, is_v1_0: bool) -> Result<Self, RunError> {
+    pub(super) fn find(options: &LiveOptions) -> Result<Self, RunError> {
         let own = env::current_exe().map_err(|error| missing(&format!("this program's own file: {error}")))?;
         let folder = own.parent().unwrap_or(Path::new("."));
         let beside = |name: &str| {
@@ -50,7 +48,6 @@ impl Tools {
             proxy: beside("wavetank-proxy")?,
             envoy: options.envoy.clone(),
             wavetank: beside("wavetank")?,
-            is_v1_0,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Everything of a live run that is there while it runs: network, processes, the cluster's API, and what is known of
 //! them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,8 +27,8 @@ use super::process::{Process, Start};
 use super::sidecar::Sidecar;
 use super::tools::Tools;
 use crate::world::cast::{Cast, Pod, Role};
-use crate::world::kube::endpoint_slice;
 use crate::world::kubelet::Delays;
+use crate::world::readiness::Readiness;
 
 /// The folder that Envoys write what they do to.
 pub(super) const OBSERVED: &str = "observed";
@@ -39,6 +39,8 @@ const READY_LOOK: Duration = Duration::from_millis(20);
 /// A running world on Linux.
 pub(super) struct World {
     pub(super) cast: Arc<Cast>,
+    /// Which Istio the manifests are read as.
+    pub(super) dialect: Dialect,
     /// This process: it keeps the schedule.
     pub(super) door: Platform,
     /// The wall-clock time at which this process's clock begins.
@@ -52,7 +54,7 @@ pub(super) struct World {
     pub(super) delays: Delays,
     pub(super) watch: Watch,
     pub(super) pods: Vec<Mutex<InPod>>,
-    endpoints: Mutex<Endpoints>,
+    readiness: Mutex<Readiness>,
     // Dropped last: processes end before their network.
     pub(super) network: Network,
 }
@@ -74,18 +76,10 @@ pub(super) struct Standing {
     pub(super) newest: Option<u64>,
 }
 
-/// What the endpoint controller knows.
-#[derive(Debug, Default)]
-struct Endpoints {
-    ready: BTreeSet<Ipv4Addr>,
-    /// Pods that were deleted, and fresh ones that were not started.
-    absent: BTreeSet<Ipv4Addr>,
-}
-
 impl World {
     /// A world with its network, in which nothing runs yet.
     pub(super) fn new(
-        cast: Arc<Cast>,
+        (cast, dialect): (Arc<Cast>, Dialect),
         door: Platform,
         tools: Tools,
         folder: PathBuf,
@@ -94,7 +88,6 @@ impl World {
     ) -> io::Result<Self> {
         let since_start = door.clock.now().since_start();
         let epoch = UnixTime::from_epoch(door.clock.unix().since_epoch().saturating_sub(since_start));
-        let absent = cast.reserve.iter().map(|pod| pod.ip).collect();
         balance::prepare(&network.node)?;
         super::names::serve(&door, &network.node, cast.clone())?;
         let (api, standing) = (Arc::new(Mutex::new(api)), Arc::<Mutex<Standing>>::default());
@@ -103,10 +96,11 @@ impl World {
         let watch = Watch::start(&reader, &control, note_standing(api.clone(), standing.clone()));
         Ok(Self {
             pods: cast.all_pods().map(|_| Mutex::default()).collect(),
-            endpoints: Mutex::new(Endpoints { absent, ..Endpoints::default() }),
+            readiness: Mutex::new(Readiness::new(&cast)),
             links: Links::default(),
             delays: Delays::default(),
             cast,
+            dialect,
             door,
             epoch,
             tools,
@@ -140,11 +134,6 @@ impl World {
 
     pub(super) fn standing(&self) -> MutexGuard<'_, Standing> {
         lock(&self.standing)
-    }
-
-    /// Which Istio manifests are read as.
-    pub(super) fn dialect(&self) -> Dialect {
-        if self.tools.is_v1_0 { Dialect::V1_0 } else { Dialect::V1 }
     }
 
     /// Logs what could not be done to the network.
@@ -203,7 +192,10 @@ impl World {
         let about = self.cast.pod(pod);
         fs::create_dir_all(self.file(about, ""))?;
         let path = |name: &str| self.folder.join(name).display().to_string();
-        let compat = if self.tools.is_v1_0 { "1.0" } else { "v1" };
+        let compat = match self.dialect {
+            Dialect::V1_0 => "1.0",
+            Dialect::V1 => "v1",
+        };
         let mut args: Vec<String> = Vec::new();
         for (flag, value) in [
             ("--config", lock(&self.api).folder().display().to_string()),
@@ -273,29 +265,13 @@ impl World {
     /// A probe finds pods ready or not, and their Services hear of it.
     pub(super) async fn report(&self, pods: &[Ipv4Addr], is_ready: bool) -> Result<(), RunError> {
         self.door.clock.sleep(self.delays.probe).await;
-        for ip in pods {
-            let mut endpoints = lock(&self.endpoints);
-            if is_ready {
-                endpoints.ready.insert(*ip);
-            } else {
-                endpoints.ready.remove(ip);
-            }
-        }
+        lock(&self.readiness).set_ready(pods, is_ready);
         self.publish_later().await
     }
 
     /// A pod is being deleted, or a fresh one is there, which is not ready.
     pub(super) async fn set_absent(&self, pod: usize, absent: bool) -> Result<(), RunError> {
-        let ip = self.cast.pod(pod).ip;
-        {
-            let mut endpoints = lock(&self.endpoints);
-            endpoints.ready.remove(&ip);
-            if absent {
-                endpoints.absent.insert(ip);
-            } else {
-                endpoints.absent.remove(&ip);
-            }
-        }
+        lock(&self.readiness).set_absent(self.cast.pod(pod).ip, absent);
         self.publish_later().await
     }
 
@@ -306,21 +282,13 @@ impl World {
 
     /// Tells the API and the node's tables how everything is now; returns the API's version.
     pub(super) fn publish(&self) -> io::Result<u64> {
-        let (ready, absent) = {
-            let endpoints = lock(&self.endpoints);
-            (endpoints.ready.clone(), endpoints.absent.clone())
-        };
+        let readiness = lock(&self.readiness).clone();
         let mut table = Table::new();
         let mut api = lock(&self.api);
         for service in &self.cast.services {
-            let behind = self.cast.all_pods().filter(|pod| service.selects(pod) && !absent.contains(&pod.ip));
-            let behind: Vec<&Pod> = behind.collect();
-            for port in &service.ports {
-                let ready = behind.iter().filter(|pod| ready.contains(&pod.ip));
-                let endpoints = ready.map(|pod| SocketAddr::new(pod.ip.into(), port.target_port)).collect();
-                table.insert((service.cluster_ip, port.port), endpoints);
-            }
-            api.set_endpoints(endpoint_slice(service, &behind, |ip| ready.contains(&ip)));
+            let behind = readiness.behind(&self.cast, service);
+            table.extend(behind.ports.into_iter().map(|(port, ready)| ((service.cluster_ip, port), ready)));
+            api.set_endpoints(behind.slice);
         }
         balance::put_in_force(&self.network.node, &table)?;
         api.publish()

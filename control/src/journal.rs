@@ -8,7 +8,6 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use wavetank_platform::{Clock, Instant};
 
 use crate::ads::Observer;
@@ -65,16 +64,4 @@ impl<W: Write + Send> Observer for Journal<W> {
         tracing::warn!(node, type_url, version, error, "a proxy refused its configuration");
         self.note(node, type_url, version, "nacked", Some(error));
     }
-}
-
-/// SHA-256 over names and texts of manifests in their order, in lower-case hex.
-pub fn digest<'a>(manifests: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let mut hash = Sha256::new();
-    for (name, text) in manifests {
-        for part in [name, text] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-    }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -130,14 +130,14 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let (status, _page) = page.serve(&platform, SocketAddr::new(arguments.listen, arguments.status_port)).await?;
     let mut beside = Beside::new(arguments);
     beside.look(&control);
-    put_in_force(&page, &first);
+    put_in_force(&control, &page, &first);
     tracing::info!(xds = %control.secure_addr(), plaintext = %control.plaintext_addr(), %status, "serving");
     let watching = async {
         loop {
             platform.clock.sleep(LOOK).await;
             beside.look(&control);
             match folder.look() {
-                Ok(Some(sources)) => put_in_force(&page, &sources),
+                Ok(Some(sources)) => put_in_force(&control, &page, &sources),
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%error, "the manifests cannot be read; what is in force stays"),
             }
@@ -153,8 +153,9 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-fn put_in_force(page: &StatusPage, sources: &[SourceFile]) {
-    let applied = page.replace(sources);
+fn put_in_force(control: &Control, page: &StatusPage, sources: &[SourceFile]) {
+    let before = control.generation();
+    let applied = control.replace(sources);
     tracing::info!(manifests = sources.len(), objects_changed = applied.changed.len(), "manifests read");
     for found in &applied.diagnostics {
         match found.severity {
@@ -162,6 +163,9 @@ fn put_in_force(page: &StatusPage, sources: &[SourceFile]) {
             _ => tracing::info!("{} {}: {}", found.code, found.span, found.message),
         }
     }
+    // The push to come is the first with all of them in it.
+    let generation = if applied.changed.is_empty() { before } else { before + 1 };
+    page.set_read(sources, generation, applied.diagnostics);
 }
 
 fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {

@@ -23,10 +23,8 @@ use wavetank_platform::spawn::OwnedTask;
 use wavetank_platform::{ListenOptions, Listener, Platform, Stream};
 
 use crate::ads::ProxyStatus;
-use crate::config::SourceFile;
+use crate::config::{SourceFile, digest};
 use crate::diagnostic::Diagnostic;
-use crate::journal::digest;
-use crate::model::Applied;
 use crate::server::Control;
 
 /// Connections at a time; a further one is closed.
@@ -59,14 +57,10 @@ impl StatusPage {
         Arc::new(Self { control, read: Mutex::default() })
     }
 
-    /// Puts manifests in force as all there are, and remembers what was found about them.
-    pub fn replace(&self, manifests: &[SourceFile]) -> Applied {
-        let before = self.control.generation();
-        let applied = self.control.replace(manifests);
-        let generation = if applied.changed.is_empty() { before } else { before + 1 };
+    /// Tells from now on that these manifests were read, are all in the mesh from `generation` on, and what was found.
+    pub fn set_read(&self, manifests: &[SourceFile], generation: u64, found: Vec<Diagnostic>) {
         let digest = digest(manifests.iter().map(|file| (&*file.name, &*file.text)));
-        *self.read() = Read { digest, generation, found: applied.diagnostics.clone() };
-        applied
+        *self.read() = Read { digest, generation, found };
     }
 
     fn read(&self) -> MutexGuard<'_, Read> {

@@ -39,5 +39,5 @@ pub use kind::Kind;
 pub use mesh_config::MeshConfig;
 pub use metadata::Metadata;
 pub use set::{ConfigKey, ConfigSet, Stored};
-pub use source::SourceFile;
+pub use source::{SourceFile, digest};
 pub use supported::supported_table;

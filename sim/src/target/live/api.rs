@@ -10,8 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wavetank_control::config::SourceFile;
-use wavetank_control::journal::digest;
+use wavetank_control::config::{SourceFile, digest};
 
 use crate::world::cast::{Cast, Pod};
 use crate::world::kube::{self, KubeFile};

@@ -42,7 +42,7 @@ impl<W: Write + Send> Journal<W> {
             line["error"] = error.into();
         }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = writeln!(out.writer, "{line}").and_then(|()| out.writer.flush());
+        let written = out.writer.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.writer.flush());
         if let Err(error) = written
             && !std::mem::replace(&mut out.failed, true)
         {

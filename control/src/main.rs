@@ -15,10 +15,10 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use watch::Folder;
+use watch::{Beside, Folder};
 use wavetank_control::ads::{NoObserver, Observer};
-use wavetank_control::ca::{CaConfig, Identity, KeyType, RootPem};
-use wavetank_control::config::access_log::{AccessLogs, ObservationLogs};
+use wavetank_control::ca::{CaConfig, KeyType, RootPem};
+use wavetank_control::config::access_log::{AccessLog, AccessLogs, ObservationLogs};
 use wavetank_control::config::{MeshConfig, SourceFile};
 use wavetank_control::diagnostic::Severity;
 use wavetank_control::journal::Journal;
@@ -28,8 +28,6 @@ use wavetank_platform::Platform;
 
 /// How often the folder and the files beside it are looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// Bytes of the files of tokens and addresses at most.
-const SIDE_FILE_MAX: u64 = 16 << 20;
 
 /// Control plane of a mesh: Istio YAML in, xDS v3 and certificates out.
 #[derive(Debug, Parser)]
@@ -60,12 +58,22 @@ struct Arguments {
     /// Keys of the root and of this server
     #[arg(long, value_name = "TYPE", default_value = "p256")]
     keys: Keys,
-    /// Tokens by which proxies prove who they are, watched: lines of `TOKEN NAMESPACE SERVICE-ACCOUNT`
+    /// Tokens by which proxies prove who they are, watched: lines of `TOKEN NAMESPACE SERVICE-ACCOUNT`; one that was
+    /// there proves it for as long as this process runs
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
     /// Addresses of Services that name none, watched: lines of `NAMESPACE NAME IP`
     #[arg(long, value_name = "FILE")]
     addresses: Option<PathBuf>,
+    /// Have proxies write an access log to this file, as Istio's accessLogFile does: /dev/stdout
+    #[arg(long, value_name = "FILE", default_value = "")]
+    access_log_file: String,
+    /// What a line says, with Envoy's command operators [default: Istio's]
+    #[arg(long, value_name = "FORMAT", default_value = "", hide_default_value = true)]
+    access_log_format: String,
+    /// TEXT, or JSON with a format that is an object
+    #[arg(long, value_name = "ENCODING", default_value = "TEXT")]
+    access_log_encoding: String,
     /// Have proxies write every request and every attempt as lines of JSON to FOLDER/NODE.jsonl, where they run; for
     /// those that keep no records of their own
     #[arg(long, value_name = "FOLDER")]
@@ -121,25 +129,41 @@ async fn serve(arguments: &Arguments) -> Result<(), Failure> {
     let platform = wavetank_platform::linux::platform()?;
     let mut folder = Folder::new(arguments.config.clone());
     let first = folder.look().map_err(|error| error.to_string())?.unwrap_or_default();
-    let control =
-        Arc::new(Control::start(platform.clone(), config(arguments)?, observer(arguments, &platform)?).await?);
+    let config = config(arguments)?;
+    let kept = arguments.ca.as_deref().filter(|_| config.root.is_some());
+    let told = |error: std::io::Error| match kept {
+        Some(kept) => format!("{}: {error}", kept.display()),
+        None => error.to_string(),
+    };
+    let started = Control::start(platform.clone(), config, observer(arguments, &platform)?).await;
+    let control = Arc::new(started.map_err(told)?);
     if let Some(kept) = &arguments.ca {
         keep_root(kept, &control)?;
     }
     let page = StatusPage::new(control.clone());
     let (status, _page) = page.serve(&platform, SocketAddr::new(arguments.listen, arguments.status_port)).await?;
-    let mut beside = Beside::new(arguments);
+    let mut beside = Beside::new(arguments.tokens.clone(), arguments.addresses.clone());
     beside.look(&control);
     put_in_force(&control, &page, &first);
     tracing::info!(xds = %control.secure_addr(), plaintext = %control.plaintext_addr(), %status, "serving");
+    let mut unreadable = String::new();
     let watching = async {
         loop {
             platform.clock.sleep(LOOK).await;
             beside.look(&control);
             match folder.look() {
-                Ok(Some(sources)) => put_in_force(&control, &page, &sources),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "the manifests cannot be read; what is in force stays"),
+                Ok(sources) => {
+                    unreadable.clear();
+                    if let Some(sources) = sources {
+                        put_in_force(&control, &page, &sources);
+                    }
+                }
+                // Told once, and not at every look.
+                Err(error) if unreadable == error.to_string() => {}
+                Err(error) => {
+                    unreadable = error.to_string();
+                    tracing::warn!(%error, "the manifests cannot be read; what is in force stays");
+                }
             }
         }
     };
@@ -180,7 +204,7 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
     let root = arguments.ca.as_deref().map(read_root).transpose()?.flatten();
     Ok(ControlConfig {
         dialect,
-        mesh: MeshConfig { access_logs: access_logs(arguments), ..MeshConfig::default() },
+        mesh: MeshConfig { access_logs: access_logs(arguments)?, ..MeshConfig::default() },
         ca: CaConfig { key_type, ..CaConfig::default() },
         root,
         listen: arguments.listen,
@@ -190,12 +214,13 @@ fn config(arguments: &Arguments) -> Result<ControlConfig, Failure> {
     })
 }
 
-fn access_logs(arguments: &Arguments) -> AccessLogs {
+fn access_logs(arguments: &Arguments) -> Result<AccessLogs, String> {
+    let Arguments { access_log_file: file, access_log_format: format, access_log_encoding: encoding, .. } = arguments;
     let observation = arguments.observe.as_ref().map(|folder| {
         let path = folder.join("{node}.jsonl").display().to_string();
         ObservationLogs { requests: path.clone(), attempts: path }
     });
-    AccessLogs { observation, ..AccessLogs::default() }
+    Ok(AccessLogs { requests: AccessLog::of(file, format, encoding)?, observation })
 }
 
 fn observer(arguments: &Arguments, platform: &Platform) -> Result<Arc<dyn Observer>, Failure> {
@@ -232,62 +257,4 @@ fn keep_root(folder: &Path, control: &Control) -> Result<(), Failure> {
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key);
     let written = file.and_then(|mut file: File| file.write_all(root.key.as_bytes()));
     Ok(written.map_err(|error| failed(&key, error))?)
-}
-
-/// The files beside the manifests, and what they said when last read.
-struct Beside {
-    tokens: Option<PathBuf>,
-    addresses: Option<PathBuf>,
-    seen: [String; 2],
-}
-
-impl Beside {
-    fn new(arguments: &Arguments) -> Self {
-        Self { tokens: arguments.tokens.clone(), addresses: arguments.addresses.clone(), seen: Default::default() }
-    }
-
-    /// Reads them again. What is wrong in a line is logged, and the other lines count.
-    fn look(&mut self, control: &Control) {
-        let trust_domain = &control.authority().config().trust_domain;
-        each_line(self.tokens.as_deref(), &mut self.seen[0], |words| match words {
-            [token, namespace, account] => {
-                let identity = Identity::new(trust_domain, namespace, account);
-                control.authority().tokens().admit(token, &identity).map_err(|error| error.to_string())
-            }
-            _ => Err("a line is TOKEN NAMESPACE SERVICE-ACCOUNT".to_owned()),
-        });
-        each_line(self.addresses.as_deref(), &mut self.seen[1], |words| match words {
-            [namespace, name, address] => {
-                let address = address.parse().map_err(|_| format!("`{address}` is no IP address"))?;
-                control.assign_cluster_ip(namespace, name, address);
-                Ok(())
-            }
-            _ => Err("a line is NAMESPACE NAME IP".to_owned()),
-        });
-    }
-}
-
-/// Takes each line of a file that changed since it was `seen`; empty lines and `#` comments are passed over.
-fn each_line(path: Option<&Path>, seen: &mut String, mut take: impl FnMut(&[&str]) -> Result<(), String>) {
-    let Some(path) = path else { return };
-    let size = fs::metadata(path).map_or(0, |about| about.len());
-    if size > SIDE_FILE_MAX {
-        tracing::warn!(path = %path.display(), size, "larger than 16 MiB, not read");
-        return;
-    }
-    // Missing, it says nothing yet.
-    let Ok(text) = fs::read_to_string(path) else { return };
-    if text == *seen {
-        return;
-    }
-    for (number, line) in text.lines().enumerate() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if words.is_empty() || words[0].starts_with('#') {
-            continue;
-        }
-        if let Err(why) = take(&words) {
-            tracing::warn!("{}:{}: {why}", path.display(), number + 1);
-        }
-    }
-    *seen = text;
 }

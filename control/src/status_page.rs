@@ -60,7 +60,9 @@ impl StatusPage {
     /// Tells from now on that these manifests were read, are all in the mesh from `generation` on, and what was found.
     pub fn set_read(&self, manifests: &[SourceFile], generation: u64, found: Vec<Diagnostic>) {
         let digest = digest(manifests.iter().map(|file| (&*file.name, &*file.text)));
-        *self.read() = Read { digest, generation, found };
+        let mut read = self.read();
+        // What is read again before its push is not in the mesh sooner for that.
+        *read = Read { digest, generation: generation.max(read.generation), found };
     }
 
     fn read(&self) -> MutexGuard<'_, Read> {

@@ -1,4 +1,4 @@
-//! A folder of manifests, looked at again and again.
+//! A folder of manifests, and the files beside it, looked at again and again.
 //!
 //! Polling sees every change on every file system, links that are exchanged under a mounted folder among them.
 
@@ -8,12 +8,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use wavetank_control::Control;
+use wavetank_control::ca::Identity;
 use wavetank_control::config::SourceFile;
 
 /// Files of a folder at most.
 const FILES_MAX: usize = 10_000;
 /// Bytes of all files together.
 const BYTES_MAX: u64 = 256 << 20;
+/// Bytes of the files of tokens and addresses at most.
+const SIDE_FILE_MAX: u64 = 16 << 20;
 /// Folders within folders.
 const DEPTH_MAX: usize = 16;
 
@@ -104,6 +108,77 @@ fn find(folder: &Path, depth: usize, prints: &mut Vec<Print>) -> Result<(), Unre
         }
     }
     Ok(())
+}
+
+/// The files beside the manifests, and what they said when last read.
+pub(crate) struct Beside {
+    tokens: Option<PathBuf>,
+    addresses: Option<PathBuf>,
+    seen: [Side; 2],
+}
+
+impl Beside {
+    /// Files that have not been read.
+    pub(crate) fn new(tokens: Option<PathBuf>, addresses: Option<PathBuf>) -> Self {
+        Self { tokens, addresses, seen: [Ok(String::new()), Ok(String::new())] }
+    }
+
+    /// Reads them again. What is wrong in a line is logged, and the other lines count.
+    pub(crate) fn look(&mut self, control: &Control) {
+        let trust_domain = &control.authority().config().trust_domain;
+        each_line(self.tokens.as_deref(), &mut self.seen[0], |words| match words {
+            [token, namespace, account] => {
+                let identity = Identity::new(trust_domain, namespace, account);
+                control.authority().tokens().admit(token, &identity).map_err(|error| error.to_string())
+            }
+            _ => Err("a line is TOKEN NAMESPACE SERVICE-ACCOUNT".to_owned()),
+        });
+        each_line(self.addresses.as_deref(), &mut self.seen[1], |words| match words {
+            [namespace, name, address] => {
+                let address = address.parse().map_err(|_| format!("`{address}` is no IP address"))?;
+                control.assign_cluster_ip(namespace, name, address);
+                Ok(())
+            }
+            _ => Err("a line is NAMESPACE NAME IP".to_owned()),
+        });
+    }
+}
+
+/// The text of a file beside the manifests, or why it has none.
+type Side = Result<String, String>;
+
+/// Reads such a file. Missing, it says nothing yet.
+fn read_side(path: &Path) -> Side {
+    if fs::metadata(path).is_ok_and(|about| about.len() > SIDE_FILE_MAX) {
+        return Err("larger than 16 MiB".to_owned());
+    }
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| error.to_string()),
+    }
+}
+
+/// Takes each line of a file that changed since it was `seen`; empty lines and `#` comments are passed over.
+fn each_line(path: Option<&Path>, seen: &mut Side, mut take: impl FnMut(&[&str]) -> Result<(), String>) {
+    let Some(path) = path else { return };
+    let read = read_side(path);
+    if read == *seen {
+        return;
+    }
+    *seen = read;
+    let text = match seen {
+        Ok(text) => text,
+        Err(why) => return tracing::warn!("{}: not read: {why}", path.display()),
+    };
+    for (number, line) in text.lines().enumerate() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words.is_empty() || words[0].starts_with('#') {
+            continue;
+        }
+        if let Err(why) = take(&words) {
+            tracing::warn!("{}:{}: {why}", path.display(), number + 1);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The order in which a proxy is told what changed.
 //!
 //! A session walks the stages clusters → endpoints → listeners → routes → removals and sends the first thing
-//! that differs, then waits for its answer; endpoints alone do not wait for the answer about clusters. So a route never names a cluster that the proxy has not been
-//! sent, a cluster goes only after every route to it is gone, and a NACK stops the push where it stands
-//! without touching traffic (xDS protocol, "Eventual consistency considerations").
+//! that differs, then waits for its answer; endpoints alone do not wait for the answer about clusters. So a
+//! route never names a cluster that the proxy has not been sent, a cluster goes only after every route to it is
+//! gone, and a NACK stops the push where it stands without touching traffic (xDS protocol, "Eventual
+//! consistency considerations").
 //!
 //! The session is a plain function of what it receives; time enters as `now`.
 
@@ -172,18 +173,13 @@ impl Session {
 
     /// The next response to send, if one is due. Call until `None`.
     pub fn next_push(&mut self, now: Instant) -> Option<Push> {
-        let mut clusters_outstanding = false;
         for stage in STAGES {
             let kind = stage.kind();
             let subscription = &self.types[kind.index()];
-            if clusters_outstanding && stage != Stage::Update(ResourceType::Endpoint) {
-                return None;
-            }
             if subscription.active {
                 if subscription.in_flight.is_some() {
                     // Envoy answers for new clusters when they have their endpoints, so these do not wait for that.
                     if stage == Stage::Update(ResourceType::Cluster) {
-                        clusters_outstanding = true;
                         continue;
                     }
                     return None;
@@ -195,7 +191,8 @@ impl Session {
                     return None;
                 }
             }
-            if stage == Stage::Update(ResourceType::Endpoint) && self.is_warming(now) {
+            let clusters_outstanding = self.subscription(ResourceType::Cluster).in_flight.is_some();
+            if stage == Stage::Update(ResourceType::Endpoint) && (clusters_outstanding || self.is_warming(now)) {
                 return None;
             }
         }

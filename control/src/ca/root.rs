@@ -47,7 +47,7 @@ impl Root {
 
     /// A root that was kept.
     pub(super) fn read(kept: &RootPem) -> Result<Self, CaError> {
-        let key = KeyPair::from_pem(&kept.key).map_err(signing)?;
+        let key = KeyPair::from_pem(&kept.key).map_err(|error| CaError::Root(format!("its key: {error}")))?;
         let certificate = CertificateDer::from_pem_slice(kept.certificate.as_bytes());
         let certificate = certificate.map_err(|error| CaError::Root(format!("no certificate in PEM: {error}")))?;
         Self::read_parts(kept.certificate.clone(), certificate, key)

@@ -116,8 +116,11 @@ impl Edge {
     }
 }
 
-/// How a proxy of this account gets its certificate.
-fn ca_config(control: &Control, namespace: &str, account: &str) -> CaConfig {
+/// How a proxy of this account gets its certificate from `control` on this machine.
+///
+/// # Panics
+/// When the authority knows too many identities.
+pub(crate) fn ca_config(control: &Control, namespace: &str, account: &str) -> CaConfig {
     let at = control.secure_addr();
     CaConfig {
         host: at.ip().to_string(),

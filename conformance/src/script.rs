@@ -3,7 +3,6 @@
 //! xDS protocol: <https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol>.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -16,18 +15,13 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
 use envoy_types::pb::google::protobuf::Any;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use indexmap::IndexMap;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::body::Body;
 use tonic::{Status, Streaming};
-use tower_service::Service;
-use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
+use wavetank::target::live::grpc::serve;
+use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
-use wavetank_platform::{ListenOptions, Platform};
 
 use crate::live::{loopback, within};
 
@@ -64,7 +58,7 @@ impl Server {
     pub async fn start(platform: &Platform) -> Self {
         let (opened, streams) = mpsc::unbounded_channel();
         let service = AggregatedDiscoveryServiceServer::new(Scripted { opened });
-        let (address, serving) = serve(platform, service).await;
+        let (address, serving) = serve(platform, loopback(0), service).await.expect("a free port");
         Self { platform: platform.clone(), address, streams, _serving: serving }
     }
 
@@ -96,36 +90,6 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
-}
-
-/// Serves a gRPC service in plaintext on a free port of the loopback, until the returned task is dropped.
-///
-/// # Panics
-/// When there is no free port.
-pub async fn serve<S>(platform: &Platform, service: S) -> (SocketAddr, OwnedTask)
-where
-    S: Service<http::Request<Incoming>, Response = http::Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send,
-{
-    let listener = platform.net.listen(loopback(0), ListenOptions::default()).await.expect("a free port");
-    let address = listener.local_addr();
-    let own = platform.clone();
-    let serving = platform.spawn.go(async move {
-        while let Ok(stream) = listener.accept().await {
-            let (service, executor) = (service.clone(), HyperExecutor::new(&own));
-            own.spawn.go(async move {
-                let service = service_fn(move |request| service.clone().call(request));
-                let mut server = hyper::server::conn::http2::Builder::new(executor);
-                // A client that leaves is no error here.
-                let _left = server.timer(HyperTimer).serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    (address, serving.abort_on_drop())
 }
 
 /// One open stream.

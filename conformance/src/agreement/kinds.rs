@@ -55,16 +55,31 @@ impl fmt::Display for Kind {
 
 type Counted = BTreeMap<Site, BTreeMap<Kind, usize>>;
 
-/// The differences of two runs of one scenario, `ours` and `theirs`, each named for the ledger.
-pub fn differences(scenario: &str, cast: &Cast, ours: &[Record], theirs: &[Record]) -> Vec<String> {
+/// What comparing two runs finds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// Differences, each named for the ledger.
+    pub differences: Vec<String>,
+    /// Places with enough records on both sides.
+    pub places: usize,
+}
+
+/// Compares two runs of one scenario, `ours` and `theirs`.
+pub fn compare(scenario: &str, cast: &Cast, ours: &[Record], theirs: &[Record]) -> Compared {
     let (ours, theirs) = (count(cast, ours), count(cast, theirs));
-    let mut found = Vec::new();
+    let mut compared = Compared::default();
     for (site, own) in &ours {
-        let Some(other) = theirs.get(site) else { continue };
+        let Some(other) = theirs.get(site).filter(|other| is_enough(own) && is_enough(other)) else { continue };
+        compared.places += 1;
+        let found = &mut compared.differences;
         found.extend(missing(own, other).map(|kind| format!("records/{scenario}: {site}: only ours: {kind}")));
         found.extend(missing(other, own).map(|kind| format!("records/{scenario}: {site}: only Envoy's: {kind}")));
     }
-    found
+    compared
+}
+
+fn is_enough(kinds: &BTreeMap<Kind, usize>) -> bool {
+    kinds.values().sum::<usize>() >= RECORDS_MIN
 }
 
 /// The kinds that are common in `own` and absent in `other`.
@@ -72,12 +87,9 @@ fn missing<'a>(
     own: &'a BTreeMap<Kind, usize>,
     other: &'a BTreeMap<Kind, usize>,
 ) -> impl Iterator<Item = &'a Kind> + 'a {
-    let totals: [usize; 2] = [own.values().sum(), other.values().sum()];
-    let enough = totals.iter().all(|total| *total >= RECORDS_MIN);
-    let is_common = move |count: usize| count as f64 >= COMMON * totals[0] as f64;
-    own.iter()
-        .filter(move |(kind, count)| enough && is_common(**count) && !other.contains_key(kind))
-        .map(|(kind, _)| kind)
+    let total: usize = own.values().sum();
+    let is_common = move |count: usize| count as f64 >= COMMON * total as f64;
+    own.iter().filter(move |(kind, count)| is_common(**count) && !other.contains_key(kind)).map(|(kind, _)| kind)
 }
 
 fn count(cast: &Cast, records: &[Record]) -> Counted {
@@ -121,7 +133,6 @@ mod tests {
         let theirs = BTreeMap::from([(kind(200), 95), (kind(404), 5)]);
         assert_eq!(missing(&ours, &theirs).collect::<Vec<_>>(), [&kind(503)]);
         assert_eq!(missing(&theirs, &ours).count(), 0);
-        let few = BTreeMap::from([(kind(200), 49)]);
-        assert_eq!(missing(&ours, &few).count(), 0);
+        assert!(is_enough(&ours) && !is_enough(&BTreeMap::from([(kind(200), 49)])));
     }
 }

@@ -29,12 +29,11 @@ pub fn run(file: &Path, envoy: &Path) -> Result<Vec<Side>, String> {
     let scenario = scenario::load(file).map_err(|invalid| format!("{}: {:?}", file.display(), invalid.diagnostics))?;
     let ours = LiveOptions::default();
     let theirs = LiveOptions { envoy: Some(PathBuf::from(envoy)), ..LiveOptions::default() };
-    let sides = [
-        (TargetKind::Tank, tank::run(&scenario, SEED)),
-        (TargetKind::Linux, live::run(&ours, &scenario, SEED)),
-        (TargetKind::Envoy, live::run(&theirs, &scenario, SEED)),
-    ];
-    sides.into_iter().map(|(target, outcome)| side(&scenario, target, outcome)).collect()
+    Ok(vec![
+        side(&scenario, TargetKind::Tank, tank::run(&scenario, SEED))?,
+        side(&scenario, TargetKind::Linux, live::run(&ours, &scenario, SEED))?,
+        side(&scenario, TargetKind::Envoy, live::run(&theirs, &scenario, SEED))?,
+    ])
 }
 
 fn side(scenario: &Scenario, target: TargetKind, outcome: Result<RunOutcome, RunError>) -> Result<Side, String> {

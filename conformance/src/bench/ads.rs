@@ -16,10 +16,11 @@ use envoy_types::pb::google::protobuf::Any;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use wavetank::target::live::grpc::serve;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
 
-use crate::script::serve;
+use crate::live::loopback;
 
 /// Changes not yet heard by a stream, at most.
 const CHANGES_MAX: usize = 64;
@@ -68,7 +69,8 @@ impl Ads {
         let (changes, _) = broadcast::channel(CHANGES_MAX);
         let shared = Arc::new(Shared { state: Mutex::default(), changes, platform: platform.clone() });
         let service = AggregatedDiscoveryServiceServer::new(Service { shared: shared.clone() });
-        let (address, serving) = serve(platform, service.max_decoding_message_size(64 << 20)).await;
+        let (address, serving) =
+            serve(platform, loopback(0), service.max_decoding_message_size(64 << 20)).await.expect("a free port");
         Self { shared, address, _serving: serving }
     }
 

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap as EnvoyBootstrap;
-use envoy_types::pb::envoy::config::core::v3::{DataSource, api_config_source::ApiType, data_source};
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
+use envoy_types::pb::envoy::config::core::v3::api_config_source::ApiType;
 use prost::Message;
 use tokio::runtime::Runtime;
+use wavetank::target::live::agent;
 use wavetank_control::ads::NoObserver;
 use wavetank_control::{Control, ControlConfig, ca};
 use wavetank_platform::linux;
@@ -22,10 +22,11 @@ use wavetank_proxy::bootstrap::{Bootstrap, NodeIdentity, XdsMode, XdsSecurity, X
 use super::ads::Ads;
 use super::caller::{Aim, Line, Talk, get};
 use super::origin::{self, Origins, SMALL};
-use super::pki::{self, CERTIFICATE, Pki, ROOTS};
+use super::pki::Pki;
 use super::rival::{Around, Kind, Rival};
 use super::world::{self, Manner, Places, Shape};
 use super::{Failure, measure, others};
+use crate::edge::ca_config;
 use crate::live::loopback;
 
 /// Bound on the start of a rival.
@@ -121,7 +122,6 @@ impl Ground {
 
     /// The aim of a load that suits a shape.
     pub fn aim(&self, shape: Shape, address: SocketAddr) -> Aim {
-        let secure = matches!(shape, Shape::Secure | Shape::Sidecar { mutual: true, .. });
         let talk = match shape {
             Shape::Tcp => Talk::Echo(SMALL),
             Shape::Sidecar { hosts, .. } => {
@@ -130,7 +130,7 @@ impl Ground {
             Shape::Lookup(count) => get(&world::host_name(count - 1), &format!("/{}", count - 1), ""),
             _ => get("bench.test", "/", ""),
         };
-        Aim { address, tls: secure.then(|| self.pki.tls.clone()), talk }
+        Aim { address, tls: shape.is_secure().then(|| self.pki.tls.clone()), talk }
     }
 
     /// Starts a rival and waits until it serves.
@@ -233,8 +233,7 @@ impl Ground {
             mode: XdsMode::Delta,
             security: XdsSecurity::Plaintext,
         };
-        let secure = matches!(shape, Shape::Secure | Shape::Sidecar { mutual: true, .. });
-        let ca = secure.then(|| pki::authority(&self.control));
+        let ca = shape.is_secure().then(|| ca_config(&self.control, "default", "bench"));
         Bootstrap { ca, drain: Duration::from_secs(1), ..Bootstrap::new(node, xds) }
     }
 
@@ -242,7 +241,8 @@ impl Ground {
         let at = self.ads.address();
         let mut bootstrap = crate::envoy::bootstrap(kind.name(), ApiType::DeltaGrpc, at, at);
         let statics = bootstrap.static_resources.get_or_insert_default();
-        statics.secrets = secrets(&self.pki);
+        let Pki { chain_pem, key_pem, roots_pem, .. } = &self.pki;
+        statics.secrets = agent::secrets(chain_pem.clone(), key_pem.clone(), roots_pem.clone()).into();
         if let Some((shape, places, manner)) = file {
             bootstrap.dynamic_resources = None;
             statics.listeners = vec![world::inlined(shape, places.listen, manner)];
@@ -252,23 +252,6 @@ impl Ground {
     }
 }
 
-fn secrets(pki: &Pki) -> Vec<tls::Secret> {
-    let inline = |pem: &str| {
-        Some(DataSource { specifier: Some(data_source::Specifier::InlineString(pem.to_owned())), ..Default::default() })
-    };
-    let certificate = tls::secret::Type::TlsCertificate(tls::TlsCertificate {
-        certificate_chain: inline(&pki.chain_pem),
-        private_key: inline(&pki.key_pem),
-        ..Default::default()
-    });
-    let roots = tls::secret::Type::ValidationContext(tls::CertificateValidationContext {
-        trusted_ca: inline(&pki.roots_pem),
-        ..Default::default()
-    });
-    let of = |name: &str, kind| tls::Secret { name: name.to_owned(), r#type: Some(kind) };
-    vec![of(CERTIFICATE, certificate), of(ROOTS, roots)]
-}
-
 fn runtime() -> Result<Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| format!("runtime: {error}"))
 }
@@ -276,9 +259,4 @@ fn runtime() -> Result<Runtime, Failure> {
 fn free_address() -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind(loopback(0)).map_err(|error| format!("no free port: {error}"))?;
     listener.local_addr().map_err(|error| error.to_string())
-}
-
-/// Time on the clock of the race, for progress lines.
-pub fn clock(begun: Instant) -> String {
-    format!("{:>4} s", begun.elapsed().as_secs())
 }

@@ -43,11 +43,6 @@ pub async fn closed(
     window_of(tasks, window, probe).await
 }
 
-/// Has one call answered.
-pub async fn one(at: SocketAddr, call: Call) -> Result<(), Failure> {
-    once(&mut connect(at).await?, at, call).await
-}
-
 async fn connect(at: SocketAddr) -> Result<SendRequest<Full<Bytes>>, Failure> {
     let stream = TcpStream::connect(at).await.map_err(|error| format!("connect: {error}"))?;
     stream.set_nodelay(true).map_err(|error| format!("connect: {error}"))?;

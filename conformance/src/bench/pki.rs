@@ -9,7 +9,6 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use wavetank_control::Control;
 use wavetank_control::ca::{Identity, KeyType, key};
 use wavetank_platform::Platform;
-use wavetank_proxy::bootstrap::{CaConfig, Token};
 use wavetank_proxy::snapshot::tls::{DownstreamTls, SecretName, UpstreamTls, Validation};
 use wavetank_proxy::tls::Tls;
 use wavetank_proxy::tls::secret::{Certificate, roots_from_der};
@@ -22,8 +21,6 @@ pub const ROOTS: &str = "ROOTCA";
 pub const ORIGIN_NAME: &str = "origin.bench";
 /// Who everyone is.
 const IDENTITY: &str = "spiffe://cluster.local/ns/default/sa/bench";
-/// Name on the authority's own certificate.
-const AUTHORITY_NAME: &str = "istiod.istio-system.svc";
 
 /// A certificate as files hold it, and as our TLS does.
 #[derive(Debug, Clone)]
@@ -63,25 +60,6 @@ impl Pki {
         let roots = roots_from_der(certificates(&roots_pem)).expect("roots");
         tls.secrets().set_roots(SecretName(ROOTS.into()), roots);
         Self { chain_pem, key_pem, roots_pem, tls }
-    }
-}
-
-/// How our proxy gets its certificate.
-///
-/// # Panics
-/// When the authority knows too many identities.
-pub fn authority(control: &Control) -> CaConfig {
-    let at = control.secure_addr();
-    CaConfig {
-        host: at.ip().to_string(),
-        port: at.port(),
-        server_name: AUTHORITY_NAME.to_owned(),
-        roots_pem: control.root_certificate_pem().to_owned(),
-        identity: IDENTITY.to_owned(),
-        token: Token(control.issue_token("default", "bench").expect("room for a token")),
-        key_type: wavetank_proxy::bootstrap::KeyType::EcdsaP256,
-        lifetime: Duration::from_secs(3600),
-        refresh_at: 0.8,
     }
 }
 

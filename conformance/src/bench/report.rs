@@ -122,6 +122,12 @@ impl Ran {
         }
     }
 
+    /// Median figures of all rivals in the order of a table's columns, as they are shown.
+    pub fn medians(&self) -> [String; 5] {
+        [Kind::Envoy, Kind::Lean, Kind::Nginx, Kind::Haproxy, Kind::Ours]
+            .map(|kind| self.median(kind).map_or_else(|| "–".to_owned(), number))
+    }
+
     /// Median figure of a rival.
     pub fn median(&self, kind: Kind) -> Option<f64> {
         Spread::of(self.figures.get(&kind)?).map(|spread| spread.median)
@@ -173,16 +179,11 @@ impl Report {
             "|---|---|---|---|---|---|---|---|---|---|---|".to_owned(),
         ];
         for row in &self.rows {
-            let cell = |kind| row.median(kind).map_or_else(|| "–".to_owned(), number);
             lines.push(format!(
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} |",
                 row.title,
                 row.unit,
-                cell(Kind::Envoy),
-                cell(Kind::Lean),
-                cell(Kind::Nginx),
-                cell(Kind::Haproxy),
-                cell(Kind::Ours),
+                row.medians().join(" | "),
                 ratio(row.to_envoy),
                 ratio(row.to_lean),
                 row.goal,

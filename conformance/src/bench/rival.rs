@@ -88,25 +88,16 @@ impl Rival {
         around: Around,
     ) -> Result<Self, Failure> {
         let file = |name: &str| File::create(folder.join(name)).map_err(|error| format!("{name}: {error}"));
-        let mut command = match pinned() {
-            true => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", &PROXY_CORE.to_string()]);
-                if around == Around::Bare {
-                    command.arg(program);
-                } else {
-                    command.args(callgrind(folder)).arg(program);
-                }
-                command
-            }
-            false if around == Around::Bare => Command::new(program),
-            false => {
-                let mut words = callgrind(folder).into_iter();
-                let mut command = Command::new(words.next().unwrap_or_default());
-                command.args(words).arg(program);
-                command
-            }
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if pinned() {
+            words.extend(["taskset".into(), "-c".into(), PROXY_CORE.to_string().into()]);
+        }
+        if around != Around::Bare {
+            words.extend(callgrind(folder));
+        }
+        words.push(program.into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         command.args(arguments).stdin(Stdio::null()).stdout(file("stdout")?).stderr(file("stderr")?);
         let started = Instant::now();
         let child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;

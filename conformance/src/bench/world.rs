@@ -19,6 +19,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 };
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::pb::google::protobuf::{Any, BoolValue};
+use wavetank_control::Dialect;
 
 use super::ads::Resources;
 use super::pki::{CERTIFICATE, ORIGIN_NAME, ROOTS};
@@ -30,14 +31,6 @@ use crate::foreign::shapes::{
 pub const NAME: &str = "bench";
 /// Name of the smaller cluster of a split.
 const CANARY: &str = "bench-canary";
-
-/// Istio's default access log line.
-const LOG_LINE: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
-%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \
-\"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
-%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \
-\"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% \
-%DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
 
 /// What is served, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +53,13 @@ pub enum Shape {
     Lookup(usize),
     /// Bytes.
     Tcp,
+}
+
+impl Shape {
+    /// Whether callers speak mTLS.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Secure | Self::Sidecar { mutual: true, .. })
+    }
 }
 
 /// Where a row's configuration leads.
@@ -107,12 +107,11 @@ pub fn listener(shape: Shape, listen: SocketAddr, manner: &Manner) -> lds::Liste
         }),
         _ => any(&manager(shape, manner)),
     };
-    let secure = matches!(shape, Shape::Secure | Shape::Sidecar { mutual: true, .. });
     let config_type = Some(lds::filter::ConfigType::TypedConfig(filter));
     let chain = lds::FilterChain {
         name: NAME.to_owned(),
         filters: vec![lds::Filter { name: NAME.to_owned(), config_type }],
-        transport_socket: secure.then(downstream_tls),
+        transport_socket: shape.is_secure().then(downstream_tls),
         ..Default::default()
     };
     lds::Listener {
@@ -165,7 +164,7 @@ fn manager(shape: Shape, manner: &Manner) -> hcm::HttpConnectionManager {
 
 fn access_log(path: &str) -> log::AccessLog {
     let source = core::DataSource {
-        specifier: Some(core::data_source::Specifier::InlineString(LOG_LINE.to_owned())),
+        specifier: Some(core::data_source::Specifier::InlineString(Dialect::V1.access_log_text(true).to_owned())),
         ..Default::default()
     };
     let format = core::SubstitutionFormatString {

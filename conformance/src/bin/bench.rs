@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use wavetank_conformance::bench::ground::{Ground, Programs, clock};
+use wavetank_conformance::bench::ground::{Ground, Programs};
 use wavetank_conformance::bench::machine::Machine;
 use wavetank_conformance::bench::race::{self, Effort, Figures};
 use wavetank_conformance::bench::report::{Ran, Report};
@@ -147,4 +147,9 @@ fn write(report: &Report, out: &Path) -> Result<(), Failure> {
         println!("wrote {}", path.display());
     }
     Ok(())
+}
+
+/// Time on the clock of the race, for progress lines.
+fn clock(begun: Instant) -> String {
+    format!("{:>4} s", begun.elapsed().as_secs())
 }

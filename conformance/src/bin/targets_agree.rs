@@ -38,7 +38,7 @@ fn compare() -> Result<Vec<String>, String> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let listed = if given.is_empty() { list(&root.join(SCENARIOS))? } else { given.clone() };
     let ledger = Ledger::read();
-    let (mut faults, mut differences, mut judged) = (Vec::new(), Vec::new(), 0);
+    let (mut faults, mut differences, mut judged, mut places) = (Vec::new(), Vec::new(), 0, 0);
     println!("{:<46} {:<52} {:<6}{:<6}{:<6}", "", "", "tank", "linux", "envoy");
     for name in &listed {
         let sides = sides::run(&root.join(name), &envoy)?;
@@ -48,7 +48,9 @@ fn compare() -> Result<Vec<String>, String> {
         judged += table.judged_by_all;
         let [_, ours, theirs] = sides.as_slice() else { return Err("three places".to_owned()) };
         let cast = &ours.outcome.cast;
-        differences.extend(kinds::differences(name, cast, &ours.outcome.book.records, &theirs.outcome.book.records));
+        let compared = kinds::compare(name, cast, &ours.outcome.book.records, &theirs.outcome.book.records);
+        differences.extend(compared.differences);
+        places += compared.places;
     }
     let unknown = differences.iter().filter(|row| ledger.reason(row).is_none());
     faults.extend(unknown.cloned());
@@ -57,7 +59,10 @@ fn compare() -> Result<Vec<String>, String> {
         let gone = listed.filter(|row| !differences.iter().any(|own| own == row));
         faults.extend(gone.map(|row| format!("{row}: in the ledger, and no longer a difference")));
     }
-    println!("{} scenarios, {judged} checks judged by all three", listed.len());
+    println!("{} scenarios, {judged} checks judged by all three, records compared in {places} places", listed.len());
+    if judged == 0 || (given.is_empty() && places == 0) {
+        faults.push("nothing could be compared".to_owned());
+    }
     Ok(faults)
 }
 

@@ -20,20 +20,18 @@ use envoy_types::pb::envoy::service::secret::v3::secret_discovery_service_server
     SecretDiscoveryService, SecretDiscoveryServiceServer,
 };
 use envoy_types::pb::google::protobuf::Any;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use prost::{Message, Name};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
-use tower_service::Service;
-use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
+use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
-use wavetank_platform::{ListenOptions, Platform};
 use wavetank_proxy::bootstrap::{CaConfig, KeyType, Limits};
 use wavetank_proxy::identity::Identity;
 use wavetank_proxy::identity::key::Key;
 use wavetank_proxy::tls::Tls;
+
+use super::grpc;
 
 /// Port of the service, on the pod's loopback.
 pub(super) const PORT: u16 = 15011;
@@ -54,23 +52,8 @@ pub async fn start(
     ca: CaConfig,
 ) -> io::Result<(SocketAddr, OwnedTask)> {
     let secrets = obtain(outside, ca).await?;
-    let listener = platform.net.listen(addr, ListenOptions::default()).await?;
-    let bound = listener.local_addr();
-    let own = platform.clone();
-    let serving = platform.spawn.go(async move {
-        loop {
-            let Ok(stream) = listener.accept().await else { continue };
-            let service = SecretDiscoveryServiceServer::new(Agent { platform: own.clone(), secrets: secrets.clone() });
-            let executor = HyperExecutor::new(&own);
-            own.spawn.go(async move {
-                let service = service_fn(move |request| service.clone().call(request));
-                let mut server = hyper::server::conn::http2::Builder::new(executor);
-                // An Envoy that leaves is no error here.
-                let _ = server.timer(HyperTimer).serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    Ok((bound, serving.abort_on_drop()))
+    let service = SecretDiscoveryServiceServer::new(Agent { platform: platform.clone(), secrets });
+    grpc::serve(platform, addr, service).await
 }
 
 async fn obtain(platform: &Platform, ca: CaConfig) -> io::Result<Secrets> {
@@ -83,19 +66,20 @@ async fn obtain(platform: &Platform, ca: CaConfig) -> io::Result<Secrets> {
     let client = client.map_err(|error| failed(&error))?;
     let mut chain = client.ask(request).await.map_err(|error| failed(&error))?;
     let roots = chain.pop().ok_or_else(|| failed(&"the authority's answer is empty"))?;
+    Ok(Arc::new(secrets(chain.concat(), key.pair().serialize_pem(), roots)))
+}
+
+/// The secrets of a proxy: its chain and key, and the mesh's roots, all in PEM.
+pub fn secrets(chain: String, key: String, roots: String) -> [Secret; 2] {
     let text = |pem: String| {
         Some(DataSource { specifier: Some(data_source::Specifier::InlineString(pem)), ..Default::default() })
     };
-    let certificate = TlsCertificate {
-        certificate_chain: text(chain.concat()),
-        private_key: text(key.pair().serialize_pem()),
-        ..Default::default()
-    };
+    let certificate = TlsCertificate { certificate_chain: text(chain), private_key: text(key), ..Default::default() };
     let roots = CertificateValidationContext { trusted_ca: text(roots), ..Default::default() };
-    Ok(Arc::new([
+    [
         Secret { name: OWN.to_owned(), r#type: Some(secret::Type::TlsCertificate(certificate)) },
         Secret { name: ROOTS.to_owned(), r#type: Some(secret::Type::ValidationContext(roots)) },
-    ]))
+    ]
 }
 
 /// Answers the first request of each stream and keeps the stream open.

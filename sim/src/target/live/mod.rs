@@ -13,7 +13,7 @@
 //! - `process`: processes in the network
 //! - [`app`], [`app_process`]: a pod's program, seen from here and from itself
 //! - `sidecar`: a pod's proxy, and the capture of its traffic
-//! - `envoy`, [`agent`]: an Envoy in its place, and what serves it its secrets
+//! - `envoy`, [`agent`], [`grpc`]: an Envoy in its place, and what serves it its secrets
 //! - `plane`: what the control plane tells of itself
 //! - `world`: all of it, and the endpoint controller
 //! - `links`, `deeds`: breaking and mending
@@ -28,6 +28,7 @@ mod deeds;
 mod envoy;
 mod envoy_events;
 mod envoy_log;
+pub mod grpc;
 mod links;
 mod names;
 mod network;

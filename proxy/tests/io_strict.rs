@@ -3,6 +3,7 @@
 
 mod io_support;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use io_support::*;
@@ -235,7 +236,7 @@ async fn within_the_mesh_a_caller_that_half_closes_has_left() {
     let (bench, origin) = bench_of(|_| {}, Direction::Outbound, &[Act::Stall("")]).await;
     let mut stream = bench.connect().await;
     stream.write_all(GET.as_bytes()).await.unwrap();
-    while origin.requests().is_empty() {
+    while origin.connections.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     stream.shutdown().await.unwrap();
@@ -272,6 +273,23 @@ async fn an_upgrade_that_is_refused_ends_the_connection_and_one_passed_over_does
     let mut stream = bench.connect().await;
     let passed_over = get("connection: Upgrade\r\nupgrade: h2c\r\n");
     stream.write_all(format!("{passed_over}{GET}").as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        let answer = read_answer(&mut stream, false).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+}
+
+/// Once the gate, which saw the end of the message, waited for a decision that had come with its head.
+#[tokio::test]
+async fn an_upgrade_passed_over_with_a_body_leaves_the_connection_as_it_was() {
+    let (bench, origin) = strict().await;
+    let mut stream = bench.connect().await;
+    let head = post("connection: Upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    while origin.connections.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    stream.write_all(format!("hi{GET}").as_bytes()).await.unwrap();
     for _ in 0..2 {
         let answer = read_answer(&mut stream, false).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");

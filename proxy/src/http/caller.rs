@@ -1,7 +1,7 @@
 //! The downstream side of one HTTP connection, and the answers it gets.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -43,7 +43,7 @@ pub(crate) struct Caller {
     /// When to leave.
     pub(crate) draining: Draining,
     /// Requests so far.
-    pub(crate) requests: AtomicU32,
+    pub(crate) requests: AtomicU64,
     /// Who has the bytes after a request for another protocol.
     pub(crate) passage: Passage,
     /// Runs on the connection once it speaks another protocol.
@@ -76,7 +76,12 @@ impl Caller {
     /// Whether it has had as many requests as it may have.
     pub(crate) fn is_spent(&self) -> bool {
         let max = self.manager.requests_per_connection_max;
-        max.is_some_and(|max| self.requests.load(Ordering::Relaxed) >= max)
+        max.is_some_and(|max| self.requests.load(Ordering::Relaxed) >= max.into())
+    }
+
+    /// What follows the request that came last is of the same protocol. HTTP/1's come one after the other.
+    pub(crate) fn keep_protocol(&self) {
+        self.passage.stay(self.requests.load(Ordering::Relaxed));
     }
 
     /// Leaves `tunnel` to be run when the connection has changed its protocol.

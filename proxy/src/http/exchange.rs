@@ -55,7 +55,7 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
         Err(refused) => return Ok(refuse(*refused, answering, record)),
     };
     if !intake.upgrade && !intake.upgrade_refused {
-        caller.passage.refuse();
+        caller.keep_protocol();
     }
     note_head(&mut record, &intake);
     answering.form = intake.form;
@@ -99,7 +99,7 @@ fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord
     let connect = intake.method == http::Method::CONNECT;
     reply.close |= connect;
     if !connect {
-        answering.caller.passage.refuse();
+        answering.caller.keep_protocol();
     }
     answering.form = intake.form;
     answering.local(reply, record, None, &[])

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -57,7 +57,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
         protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
         meter: Arc::new(Meter::default()),
         draining: draining.clone(),
-        requests: AtomicU32::new(0),
+        requests: AtomicU64::new(0),
         passage: Passage::default(),
         tunnel: Mutex::default(),
     });

@@ -1,11 +1,15 @@
 //! Who has the bytes after a head that asks for another protocol: the gate, which judges them, or whoever
 //! speaks that protocol. Decided by the exchange, asked by the gate.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// One connection's passage.
 #[derive(Debug, Default)]
-pub(crate) struct Passage(AtomicU8);
+pub(crate) struct Passage {
+    /// The last request, counted from 1, with which the protocol stays.
+    stays: AtomicU64,
+    open: AtomicBool,
+}
 
 /// Who has the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,27 +23,26 @@ pub(crate) enum Way {
 }
 
 impl Passage {
-    /// Who has the bytes now.
-    pub(crate) fn way(&self) -> Way {
-        match self.0.load(Ordering::Relaxed) {
-            0 => Way::Judged,
-            1 => Way::Undecided,
-            _ => Way::Open,
+    /// Who has the bytes behind a message whose head was the `head`th to pass.
+    ///
+    /// A request is known to the exchange by its head, to the gate by its end: either may come first.
+    pub(super) fn way(&self, head: u64) -> Way {
+        if self.open.load(Ordering::Relaxed) {
+            Way::Open
+        } else if self.stays.load(Ordering::Relaxed) >= head {
+            Way::Judged
+        } else {
+            Way::Undecided
         }
     }
 
-    /// A head asks for another protocol.
-    pub(super) fn ask(&self) {
-        self.0.store(1, Ordering::Relaxed);
-    }
-
-    /// The protocol stays.
-    pub(crate) fn refuse(&self) {
-        self.0.store(0, Ordering::Relaxed);
+    /// The protocol stays with this request.
+    pub(crate) fn stay(&self, request: u64) {
+        self.stays.store(request, Ordering::Relaxed);
     }
 
     /// The protocol has changed.
     pub(crate) fn open(&self) {
-        self.0.store(2, Ordering::Relaxed);
+        self.open.store(true, Ordering::Relaxed);
     }
 }

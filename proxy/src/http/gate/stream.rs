@@ -149,10 +149,7 @@ impl<S> Gate<S> {
                     *begun = Some(Box::new(Begun::now(&self.caller)));
                 }
             }
-            Then::Turn => {
-                self.caller.passage.ask();
-                self.state = State::Turning;
-            }
+            Then::Turn => self.state = State::Turning,
             Then::Refused(mut refusal) => {
                 if let State::Judging { begun: Some(begun) } = &self.state {
                     refusal.begun = Some(begun.at);
@@ -296,7 +293,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gate<S> {
             if buf.remaining() == 0 || buf.filled().len() > before || self.held.give(buf) {
                 return Poll::Ready(Ok(()));
             }
-            match (&self.state, self.caller.passage.way()) {
+            match (&self.state, self.caller.passage.way(self.walk.heads())) {
                 (State::Open, _) => return Pin::new(&mut self.stream).poll_read(cx, buf),
                 (State::Judging { .. } | State::Turning, Way::Open) => {
                     self.held.may_pass = self.held.rest().len();

@@ -202,6 +202,7 @@ async fn answering() -> (Bench, Origin) {
 #[tokio::test]
 async fn a_broken_request_goes_no_further() {
     let (bench, origin) = answering().await;
+    let mut answered = 0;
     let pseudo = |skip: &str| -> Vec<_> { GET_HEADERS.into_iter().filter(|(name, _)| *name != skip).collect() };
     let long: &'static str = Box::leak("a".repeat(1000).into_boxed_str());
     for (name, headers) in [
@@ -231,8 +232,10 @@ async fn a_broken_request_goes_no_further() {
             assert_eq!(outcome, format!("reset {PROTOCOL_ERROR}"), "{name}");
             caller.send(&get(3)).await;
             assert_eq!(caller.outcome(3).await, "status 200", "after {name}");
+            answered += 1;
         }
     }
+    assert_eq!(origin.requests().len(), answered);
     assert!(origin.requests().iter().all(|request| request.starts_with("GET / HTTP/1.1\r\nhost: a.test\r\n")));
 }
 

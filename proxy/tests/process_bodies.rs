@@ -262,7 +262,8 @@ async fn download(platform: &Platform, process: &Process, size: u64, chunked: bo
 #[tokio::test]
 async fn large_bodies_pass_both_ways_and_are_not_held() {
     let platform = platform().unwrap();
-    let mib = std::env::var("WAVETANK_BODY_MIB").ok().and_then(|mib| mib.parse().ok()).unwrap_or(64);
+    let mib = std::env::var("WAVETANK_BODY_MIB")
+        .map_or(64, |mib| mib.parse().expect("WAVETANK_BODY_MIB: MiB, a whole number"));
     let size: u64 = mib * MIB;
     let written: Arc<AtomicU64> = Arc::default();
     let origin = origin(&platform, size, written.clone()).await;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::namespace::Namespace;
@@ -73,17 +73,16 @@ impl Accept for LinuxListener {
         match SockRef::from(&self.0).accept() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
             Err(error) => Some(Err(error)),
-            Ok((socket, _)) => Some(adopt(socket)),
+            Ok((socket, peer)) => Some(adopt(socket, &peer)),
         }
     }
 }
 
-/// A socket that tokio did not accept.
-fn adopt(socket: Socket) -> io::Result<Stream> {
+/// A socket that tokio did not accept. Its peer may have left, and the socket itself does not know it then.
+fn adopt(socket: Socket, peer: &SockAddr) -> io::Result<Stream> {
     socket.set_nonblocking(true)?;
-    let stream = TcpStream::from_std(socket.into())?;
-    let peer = stream.peer_addr()?;
-    accepted(stream, peer)
+    let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+    accepted(TcpStream::from_std(socket.into())?, peer)
 }
 
 fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<Stream> {

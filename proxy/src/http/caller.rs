@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
-use wavetank_platform::BoxFuture;
+use wavetank_platform::{BoxFuture, Instant};
 
 use super::gate::Passage;
 use super::headers::{ResponseFacts, finish_response};
@@ -66,6 +66,21 @@ impl Caller {
     /// The address of this proxy's node.
     pub(crate) fn node_address(&self) -> IpAddr {
         self.facts.leg.local.ip().to_canonical()
+    }
+
+    /// The record of a request that began at `start`, under the configuration of this version.
+    pub(crate) fn open_record(&self, start: Instant, version: u64, progress: &Arc<Progress>) -> OpenRecord {
+        let shared = &self.shared;
+        let mut record = OpenRecord::new(
+            self.facts.record(&shared.node, start, self.protocol),
+            progress.clone(),
+            self.meter.clone(),
+            shared.recorder.clone(),
+            shared.platform.clock.clone(),
+            self.activity.clone(),
+        );
+        record.record.decision.config_version = version;
+        record
     }
 
     /// Counts one request more.

@@ -44,7 +44,8 @@ impl<S> CodecErrors<S> {
         let status = bytes.strip_suffix(BARE).filter(|_| self.caller.activity.is_idle())?;
         let failure = match status {
             b"HTTP/1.1 400 Bad Request" => Failure::BadRequest("http1.codec_error"),
-            b"HTTP/1.1 414 URI Too Long" | b"HTTP/1.1 431 Request Header Fields Too Large" => Failure::HeadersTooLarge,
+            b"HTTP/1.1 414 URI Too Long" => Failure::UriTooLong,
+            b"HTTP/1.1 431 Request Header Fields Too Large" => Failure::HeadersTooLarge,
             _ => return None,
         };
         Some(Instead { bytes: gate::answer(&self.caller, &failure.into()), written: 0, replaced })

@@ -39,16 +39,7 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
     let (mut parts, body) = request.into_parts();
     let upgrade = parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
     let progress = Arc::new(Progress::new(start, body.is_end_stream()));
-    let mut record = caller.facts.record(&shared.node, start, caller.protocol);
-    record.decision.config_version = snapshot.version;
-    let mut record = OpenRecord::new(
-        record,
-        progress.clone(),
-        caller.meter.clone(),
-        shared.recorder.clone(),
-        shared.platform.clock.clone(),
-        caller.activity.clone(),
-    );
+    let mut record = caller.open_record(start, snapshot.version, &progress);
     let mut answering = Answering { caller: &caller, form: Form::default(), request_id: None, progress };
     let mut intake = match Intake::read(parts, &caller.manager) {
         Ok(intake) => intake,

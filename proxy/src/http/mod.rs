@@ -11,8 +11,9 @@
 //! - [`headers`]: what is taken from, and added to, requests and responses
 //! - [`forward`]: attempts at a cluster until one stands; [`attempt`]: one of them; [`outcome`]: what it
 //!   tells of its endpoint
-//! - [`request_body`], [`response_body`]: bodies on their way; [`consent`]: bodies that wait to be wanted; [`progress`], [`watchdog`]: how far they have
-//!   got, and their deadlines; [`tunnel`]: bytes after a change of protocol
+//! - [`request_body`], [`response_body`]: bodies on their way; [`consent`]: bodies that wait to be wanted;
+//!   [`progress`], [`watchdog`]: how far they have got, and their deadlines; [`tunnel`]: bytes after a change of
+//!   protocol
 //! - [`open_record`]: the record until its request is done
 //! - [`reply`]: what the proxy answers by itself, one table for all failures
 //! - [`names`]: names of the headers a proxy reads and writes itself

@@ -208,9 +208,15 @@ impl Accepting {
                 () = has_ended(&mut serving) => break,
             };
             let terms = serving.borrow().clone();
+            let ended = terms.is_none();
             last = terms.unwrap_or(last);
             match accepted {
                 Ok(stream) => self.serve(stream, &last),
+                // Out of sockets, accepting fails again and again: those that end would never be heard of.
+                Err(error) if ended => {
+                    tracing::debug!(%error, "accept");
+                    break;
+                }
                 Err(error) => {
                     tracing::debug!(%error, "accept");
                     self.shared.platform.clock.sleep(ACCEPT_REST).await;

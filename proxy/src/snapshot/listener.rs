@@ -230,7 +230,8 @@ pub struct HttpManager {
     pub stream_idle_timeout: Option<Duration>,
     /// A whole request must be received within this; `None`: no bound.
     pub request_timeout: Option<Duration>,
-    /// A request's head must be received within this; `None`: at the edge [`HEADERS_TIMEOUT`](super::edge::HEADERS_TIMEOUT),
+    /// A request's head must be received within this; `None`: at the edge
+    /// [`HEADERS_TIMEOUT`](super::edge::HEADERS_TIMEOUT),
     /// elsewhere no bound; zero: no bound.
     pub request_headers_timeout: Option<Duration>,
     /// Bytes of a request's head, at most (`max_request_headers_kb`).

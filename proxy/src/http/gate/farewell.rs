@@ -14,7 +14,6 @@ use wavetank_platform::clock::Sleep;
 use super::head::Refusal;
 use crate::http::caller::{Answering, Caller};
 use crate::http::intake::Form;
-use crate::http::open_record::OpenRecord;
 use crate::http::progress::Progress;
 
 /// How long the caller has to close; Envoy's `delayed_close_timeout`.
@@ -85,26 +84,12 @@ impl Farewell {
     }
 }
 
-/// A record of a request that came as far as its head.
-pub(super) fn open_record(caller: &Caller, start: wavetank_platform::Instant, progress: &Arc<Progress>) -> OpenRecord {
-    let shared = &caller.shared;
-    let mut record = OpenRecord::new(
-        caller.facts.record(&shared.node, start, caller.protocol),
-        progress.clone(),
-        caller.meter.clone(),
-        shared.recorder.clone(),
-        shared.platform.clock.clone(),
-        caller.activity.clone(),
-    );
-    record.record.decision.config_version = shared.store.current().version;
-    record
-}
-
 /// Our answer as bytes; its record is handed over.
 pub(crate) fn answer(caller: &Caller, refusal: &Refusal) -> Vec<u8> {
     let start = refusal.begun.unwrap_or_else(|| caller.shared.platform.clock.now());
     let progress = Arc::new(Progress::new(start, true));
-    let mut record = open_record(caller, start, &progress);
+    let version = caller.shared.store.current().version;
+    let mut record = caller.open_record(start, version, &progress);
     let mut form = Form { close: true, ..Form::default() };
     if let Some(named) = &refusal.named {
         record.record.method = (&*named.method).into();

@@ -128,6 +128,11 @@ pub(crate) fn may_end(bytes: &[u8], from: usize) -> bool {
     })
 }
 
+/// Whether a line of `bytes` that ends at `from` or later ends with a line feed alone.
+pub(crate) fn has_bare_line_feed(bytes: &[u8], from: usize) -> bool {
+    memchr::memchr_iter(b'\n', &bytes[from..]).any(|at| !bytes[..from + at].ends_with(b"\r"))
+}
+
 /// `None`: the bytes end within the head.
 fn read(bytes: &[u8], limits: Limits) -> Result<Option<Head>, Refusal> {
     let mut lines = Lines { bytes, at: 0 };

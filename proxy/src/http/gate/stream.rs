@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wavetank_platform::Instant;
 use wavetank_platform::clock::Sleep;
 
-use super::farewell::{self, Farewell};
+use super::farewell::Farewell;
 use super::head::{Limits, Refusal};
 use super::passage::Way;
 use super::walk::{Step, Then, Walk};
@@ -134,7 +134,6 @@ impl<S> Gate<S> {
 
     /// Goes on after a step, before which `heads` had passed.
     fn go_on(&mut self, then: Then, heads: u64) {
-        let rest = &self.held.rest()[self.held.may_pass..];
         if let State::Judging { begun } = &mut self.state
             && self.walk.heads() > heads
         {
@@ -143,7 +142,7 @@ impl<S> Gate<S> {
         match then {
             Then::More => {
                 let State::Judging { begun } = &mut self.state else { return };
-                if rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+                if !self.walk.is_in_head() {
                     *begun = None;
                 } else if begun.is_none() {
                     *begun = Some(Box::new(Begun::now(&self.caller)));
@@ -181,7 +180,8 @@ impl<S> Gate<S> {
             match begun {
                 Some(begun) => {
                     let progress = Arc::new(Progress::new(begun.at, false));
-                    drop(farewell::open_record(&self.caller, begun.at, &progress));
+                    let version = self.caller.shared.store.current().version;
+                    drop(self.caller.open_record(begun.at, version, &progress));
                 }
                 None if self.walk.is_between() && self.awaits_answers() && self.answers_the_half_closed() => {
                     until = Some(Box::pin(clock.sleep(HALF_CLOSED_MAX)));

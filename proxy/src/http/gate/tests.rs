@@ -303,3 +303,25 @@ fn what_passes_does_not_depend_on_how_the_bytes_come() {
         Ok(())
     });
 }
+
+/// Ends of lines that come one by one are no head, and are not read again with each that follows.
+#[test]
+fn empty_lines_in_pieces_begin_no_head_and_pass_with_the_one_that_follows() {
+    let mut walk = Walk::new(LIMITS);
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.extend_from_slice(b"\r\n");
+        assert_eq!(show(&mut walk, &mut held), (0, false));
+        assert!(!walk.is_in_head());
+    }
+    held.extend_from_slice(b"GET / HTTP/1.1\r\n");
+    assert_eq!(show(&mut walk, &mut held), (0, false));
+    assert!(walk.is_in_head());
+    held.extend_from_slice(b"host: a\r\n\r\n");
+    assert_eq!(show(&mut walk, &mut held), (67, false));
+    assert_eq!((walk.heads(), walk.is_in_head()), (1, false));
+    held.extend_from_slice(b"\r\n\r\n");
+    assert_eq!(show(&mut walk, &mut held), (0, false));
+    held.extend_from_slice(b"\n");
+    assert_eq!(show(&mut walk, &mut held), (0, true), "a bare line feed is refused at once");
+}

@@ -15,10 +15,21 @@ pub(crate) struct Walk {
 
 #[derive(Debug, Clone, Copy)]
 enum Place {
-    /// In a head, or between messages. So many bytes have been judged and are no whole head.
-    Head { judged: usize },
+    /// In a head, or between messages. So many bytes have been judged and are no whole head; `empty`: they are nothing
+    /// but ends of lines.
+    Head { judged: usize, empty: bool },
     /// In a body.
     Body(Body),
+}
+
+impl Place {
+    /// Before the first byte of a message.
+    const BETWEEN: Self = Self::Head { judged: 0, empty: true };
+}
+
+/// Whether these are ends of lines and nothing else.
+fn is_empty(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 /// How far some bytes may go.
@@ -47,7 +58,7 @@ pub(crate) enum Then {
 impl Walk {
     /// Before the first message.
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, place: Place::Head { judged: 0 }, turns: false, heads: 0 }
+        Self { limits, place: Place::BETWEEN, turns: false, heads: 0 }
     }
 
     /// Heads that have passed.
@@ -60,19 +71,24 @@ impl Walk {
         matches!(self.place, Place::Head { .. })
     }
 
+    /// Whether a head has begun and has not passed; empty lines before it are none of it.
+    pub(crate) fn is_in_head(&self) -> bool {
+        matches!(self.place, Place::Head { empty: false, .. })
+    }
+
     /// Goes on over `bytes`: those that did not pass before, and what came since.
     pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         let mut pass = 0;
         loop {
             let rest = &bytes[pass..];
             match &mut self.place {
-                Place::Head { judged } => {
+                Place::Head { judged, .. } => {
                     if rest.is_empty() || (*judged > 0 && !self.is_worth_judging(rest)) {
                         return Step { pass, then: Then::More };
                     }
                     match head::judge(rest, self.limits) {
                         Verdict::Partial => {
-                            self.place = Place::Head { judged: rest.len() };
+                            self.place = Place::Head { judged: rest.len(), empty: is_empty(rest) };
                             return Step { pass, then: Then::More };
                         }
                         Verdict::Refuse(refusal) => return Step { pass, then: Then::Refused(refusal) },
@@ -89,7 +105,7 @@ impl Walk {
                     Followed::Broken(at) => return Step { pass: pass + at, then: Then::Broken },
                     Followed::Ended(at) => {
                         pass += at;
-                        self.place = Place::Head { judged: 0 };
+                        self.place = Place::BETWEEN;
                         if std::mem::take(&mut self.turns) {
                             return Step { pass, then: Then::Turn };
                         }
@@ -101,8 +117,10 @@ impl Walk {
 
     /// A head that comes in small pieces is not judged from its beginning with each of them.
     fn is_worth_judging(&mut self, bytes: &[u8]) -> bool {
-        let Place::Head { judged } = &mut self.place else { return true };
-        let worth = bytes.len() > self.limits.bytes_max || head::may_end(bytes, *judged);
+        let Place::Head { judged, empty } = &mut self.place else { return true };
+        *empty = *empty && is_empty(&bytes[*judged..]);
+        let says_more = if *empty { head::has_bare_line_feed(bytes, *judged) } else { head::may_end(bytes, *judged) };
+        let worth = bytes.len() > self.limits.bytes_max || says_more;
         *judged = bytes.len();
         worth
     }

@@ -13,8 +13,8 @@ use crate::live;
 pub struct Records(Mutex<Vec<Record>>, Mutex<Vec<Ejection>>);
 
 impl Recorder for Records {
-    fn record(&self, record: Record) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    fn record(&self, record: &Record) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
     }
 
     fn ejection(&self, ejection: Ejection) {

@@ -126,8 +126,8 @@ struct EjectionLine {
 }
 
 impl<W: Write + Send> Recorder for JsonLines<W> {
-    fn record(&self, record: Record) {
-        self.line(&record);
+    fn record(&self, record: &Record) {
+        self.line(record);
     }
 
     fn ejection(&self, ejection: Ejection) {

@@ -11,6 +11,7 @@ use wavetank_platform::{ListenOptions, Platform};
 
 use crate::bootstrap::{Bootstrap, Limits};
 use crate::drain::{Drain, Stage};
+use crate::http::headers::Dates;
 use crate::identity::{Identity, IdentityError};
 use crate::listener::connections::Connections;
 use crate::listener::manager::Listeners;
@@ -105,6 +106,7 @@ impl Proxy {
         let (store, tls) = (process.store.clone(), process.tls.clone());
         let connector = Arc::new(Connector { platform: platform.clone(), tls: tls.clone() });
         let shared = Arc::new(Shared {
+            dates: Dates::new(),
             random: Random::new(&platform),
             platform: platform.clone(),
             node: process.node.clone(),

@@ -19,7 +19,7 @@ use crate::ejection::Ejection;
 /// Receives records. Implementations must not block.
 pub trait Recorder: Send + Sync {
     /// Takes one complete record.
-    fn record(&self, record: Record);
+    fn record(&self, record: &Record);
 
     /// Takes what outlier detection did.
     fn ejection(&self, ejection: Ejection);
@@ -27,7 +27,7 @@ pub trait Recorder: Send + Sync {
 
 /// Nobody who receives takes nothing.
 impl<R: Recorder> Recorder for Option<R> {
-    fn record(&self, record: Record) {
+    fn record(&self, record: &Record) {
         if let Some(recorder) = self {
             recorder.record(record);
         }
@@ -41,7 +41,7 @@ impl<R: Recorder> Recorder for Option<R> {
 }
 
 impl<R: Recorder + ?Sized> Recorder for Arc<R> {
-    fn record(&self, record: Record) {
+    fn record(&self, record: &Record) {
         (**self).record(record);
     }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wavetank_platform::{Platform, RandomStream};
 
+use crate::http::headers::Dates;
 use crate::record::Recorder;
 use crate::tls::Tls;
 use crate::upstream::clusters::Clusters;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<dyn Recorder>,
     /// The way to endpoints.
     pub(crate) clusters: Clusters,
+    /// The header `date`.
+    pub(crate) dates: Dates,
     /// Random numbers, a stream for each use.
     pub(crate) random: Random,
 }

@@ -51,8 +51,8 @@ struct Recorders {
 }
 
 impl Recorder for Recorders {
-    fn record(&self, record: Record) {
-        self.stats.note(&record);
+    fn record(&self, record: &Record) {
+        self.stats.note(record);
         self.lines.record(record);
     }
 

@@ -11,7 +11,8 @@ use wavetank_platform::Instant;
 
 use super::caller::Caller;
 use super::consent::Consent;
-use super::headers::order::{remove, text};
+use super::headers::HeaderList;
+use super::headers::list::text;
 use super::headers::upstream::Target;
 use super::open_record::OpenRecord;
 use super::outcome;
@@ -56,7 +57,7 @@ pub(crate) struct Outgoing {
     /// Host and path.
     pub(crate) target: Target,
     /// All headers but Host.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: HeaderList,
     /// Asks for another protocol.
     pub(crate) upgrade: bool,
     /// The body waits for this.
@@ -237,7 +238,7 @@ fn await_consent(request: &mut Request<RequestBody>, wire: Wire, consent: &Arc<C
             });
         }
         Wire::Http2 => {
-            remove(request.headers_mut(), &EXPECT);
+            request.headers_mut().remove(EXPECT);
             consent.give();
         }
     }
@@ -256,16 +257,13 @@ fn expired_token(expired: Expired) -> &'static str {
 fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = outgoing.method.clone();
+    let headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
     match wire {
         Wire::Http1 => {
             *request.uri_mut() = uri(None, &outgoing.target, picked.address);
-            let mut all = HeaderMap::with_capacity(outgoing.headers.keys_len() + 1);
-            all.insert(HOST, text(&outgoing.target.authority));
-            if again {
-                all.extend(outgoing.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
-            } else {
-                all.extend(std::mem::take(&mut outgoing.headers));
-            }
+            let mut all = HeaderMap::with_capacity(headers.len() + 1);
+            all.append(HOST, text(&outgoing.target.authority));
+            headers.append_to(&mut all);
             *request.headers_mut() = all;
         }
         Wire::Http2 => {
@@ -275,8 +273,7 @@ fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) ->
             };
             *request.uri_mut() = uri(Some(scheme), &outgoing.target, picked.address);
             *request.version_mut() = Version::HTTP_2;
-            let headers = &mut outgoing.headers;
-            *request.headers_mut() = if again { headers.clone() } else { std::mem::take(headers) };
+            *request.headers_mut() = headers.into();
         }
     }
     request

@@ -11,7 +11,7 @@ use hyper::ext::ReasonPhrase;
 use wavetank_platform::{BoxFuture, Instant};
 
 use super::gate::Passage;
-use super::headers::{ResponseFacts, finish_response};
+use super::headers::{HeaderList, ResponseFacts, finish_response};
 use super::intake::Form;
 use super::open_record::OpenRecord;
 use super::progress::Progress;
@@ -118,6 +118,7 @@ impl Answering<'_> {
             manager: &self.caller.manager,
             protocol: self.caller.protocol,
             now: self.caller.shared.platform.clock.unix(),
+            dates: &self.caller.shared.dates,
             request_id: self.request_id.as_ref(),
             close: !keep_upgrade && (leaving || unread || self.form.close),
             keep_upgrade,
@@ -169,16 +170,18 @@ impl Answering<'_> {
         response
     }
 
-    /// The head of an endpoint's answer, configured changes made already; `body` makes its body.
+    /// An endpoint's answer with these headers, configured changes made already; `body` makes its body.
     pub(crate) fn upstream(
         &self,
         response: Response<Incoming>,
+        mut headers: HeaderList,
         mut record: OpenRecord,
         body: impl FnOnce(Incoming, OpenRecord) -> ResponseBody,
     ) -> Response<ResponseBody> {
         let (mut parts, incoming) = response.into_parts();
         let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-        finish_response(&mut parts.headers, &self.response_facts(switched));
+        finish_response(&mut headers, &self.response_facts(switched));
+        parts.headers = headers.into();
         parts.version = http::Version::HTTP_11;
         // The reason phrase is ours, not the endpoint's.
         parts.extensions.clear();

@@ -101,7 +101,7 @@ fn note_head(record: &mut OpenRecord, intake: &Intake) {
     record.method = intake.method.as_str().into();
     record.authority = intake.authority.as_str().into();
     record.path = intake.received_path.as_str().into();
-    let agent = intake.headers.get(http::header::USER_AGENT);
+    let agent = intake.headers.get(&http::header::USER_AGENT);
     record.user_agent = agent.and_then(|agent| agent.to_str().ok()).map(Into::into);
 }
 

@@ -13,9 +13,8 @@ use super::attempt::{Attempting, Ended, Outgoing, Success};
 use super::caller::Answering;
 use super::consent::Consent;
 use super::exchange::valid;
-use super::headers::order::remove;
 use super::headers::upstream::{Target, prepare_attempt};
-use super::headers::{UpstreamRequest, mutate, prepare_response, prepare_upstream_request};
+use super::headers::{HeaderList, UpstreamRequest, mutate, prepare_response, prepare_upstream_request};
 use super::intake::Intake;
 use super::names;
 use super::open_record::OpenRecord;
@@ -130,13 +129,14 @@ fn answer(
     // Envoy tells the service time only of requests that were complete, which an upgrade never is.
     let completed = answering.progress.completed_at();
     let service_time = clock.now().saturating_since(completed.unwrap_or_default());
-    prepare_response(response.headers_mut(), manager, service_time, attempts, levels);
+    let mut headers = HeaderList::from(std::mem::take(response.headers_mut()));
+    prepare_response(&mut headers, manager, service_time, attempts, levels);
     if completed.is_none() || is_upgrade {
-        remove(response.headers_mut(), &names::UPSTREAM_SERVICE_TIME);
+        headers.remove(&names::UPSTREAM_SERVICE_TIME);
     }
     let upstream_upgrade = if switched { response.extensions_mut().remove::<OnUpgrade>() } else { None };
-    let zero = response.headers().get(CONTENT_LENGTH).is_some_and(|length| length == "0");
-    answering.upstream(response, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
+    let zero = headers.get(&CONTENT_LENGTH).is_some_and(|length| length == "0");
+    answering.upstream(response, headers, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
         Some((ours, theirs)) => {
             answering.caller.passage.open();
             answering.caller.set_tunnel(Box::pin(tunnel::run(ours, theirs, record, lent)));

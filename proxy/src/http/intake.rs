@@ -3,9 +3,9 @@
 
 use http::header::{CONNECTION, COOKIE, EXPECT, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderName, HeaderValue, Method, Uri, Version};
 
-use super::headers::order::remove;
+use super::headers::HeaderList;
 use super::names::PROXY_CONNECTION;
 use super::path::{self, Normalized};
 use super::reply::{Failure, is_grpc};
@@ -20,10 +20,10 @@ pub(crate) struct Intake {
     pub(crate) authority: String,
     /// Path with query as received, for records.
     pub(crate) received_path: String,
-    /// Path with query as routed.
+    /// Path with query as routed; empty until it is known.
     pub(crate) path: String,
     /// All headers but Host.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: HeaderList,
     /// What the form of replies depends on.
     pub(crate) form: Form,
     /// Its body waits for the upstream's word.
@@ -59,20 +59,21 @@ impl Intake {
     ///
     /// Errs with the request when it cannot be routed.
     pub(crate) fn read(parts: Parts, manager: &HttpManager) -> Result<Self, Box<Refused>> {
-        let (host, host_missing) = host(&parts);
+        let headers = HeaderList::from(parts.headers);
+        let (host, host_missing) = host(&parts.uri, &headers);
         let received_path = parts.uri.path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
-        let closes = says(&parts.headers, &CONNECTION, "close") || says(&parts.headers, &PROXY_CONNECTION, "close");
+        let closes = says(&headers, &CONNECTION, "close") || says(&headers, &PROXY_CONNECTION, "close");
         let form = Form {
             head: parts.method == Method::HEAD,
-            grpc: is_grpc(&parts.headers),
+            grpc: is_grpc(&headers),
             close: parts.version < Version::HTTP_2 && closes,
         };
         let mut intake = Self {
             method: parts.method,
             authority: host,
-            path: received_path.clone(),
+            path: String::new(),
             received_path,
-            headers: parts.headers,
+            headers,
             form,
             expects: false,
             upgrade: false,
@@ -99,27 +100,27 @@ impl Intake {
             return Some(Failure::NoRoute);
         }
         // A target that is an authority belongs to CONNECT alone.
-        if self.path.is_empty() {
+        if self.received_path.is_empty() {
             return Some(Failure::BadRequest("http1.codec_error"));
         }
-        if !self.path.starts_with('/') {
+        if !self.received_path.starts_with('/') {
             return Some(Failure::AbsolutePathRejected);
         }
         if self.method == Method::TRACE {
             return Some(Failure::MethodNotAllowed);
         }
-        remove(&mut self.headers, &HOST);
+        self.headers.remove(&HOST);
         if version >= Version::HTTP_2 {
             join_cookies(&mut self.headers);
         }
-        if self.headers.contains_key(EXPECT) {
+        if self.headers.contains_key(&EXPECT) {
             let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-            if !self.headers.get_all(EXPECT).iter().all(known) {
+            if !self.headers.get_all(&EXPECT).all(known) {
                 return Some(Failure::ExpectationFailed);
             }
             self.expects = manager.proxy_100_continue;
             if !self.expects {
-                remove(&mut self.headers, &EXPECT);
+                self.headers.remove(&EXPECT);
             }
         }
         if version < Version::HTTP_2 {
@@ -142,32 +143,33 @@ impl Intake {
 
     /// The protocol asked for. `h2c` is passed over, as Envoy does.
     fn wanted_upgrade(&self) -> Option<String> {
-        let wanted = self.headers.get(UPGRADE)?.to_str().ok()?.trim().to_ascii_lowercase();
+        let wanted = self.headers.get(&UPGRADE)?.to_str().ok()?.trim().to_ascii_lowercase();
         (says(&self.headers, &CONNECTION, "upgrade") && wanted != "h2c").then_some(wanted)
     }
 }
 
 /// The host asked for, and whether none was named.
-fn host(parts: &Parts) -> (String, bool) {
-    if let Some(authority) = parts.uri.authority() {
+fn host(target: &Uri, headers: &HeaderList) -> (String, bool) {
+    if let Some(authority) = target.authority() {
         let authority = authority.as_str();
         // An absolute target may name a user, who is no part of a host.
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         return (host.to_owned(), false);
     }
-    let hosts: Vec<_> = parts.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).collect();
-    (String::from_utf8_lossy(&hosts.join(&b","[..])).into_owned(), hosts.is_empty())
+    let mut hosts = headers.get_all(&HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
+    let Some(first) = hosts.next() else { return (String::new(), true) };
+    (hosts.fold(first.into_owned(), |joined, host| joined + "," + &host), false)
 }
 
 /// Whether the header `name`, a list, has this token.
-fn says(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+fn says(headers: &HeaderList, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// HTTP/2 callers may send each cookie by itself (RFC 9113, section 8.2.3); further on they are one header.
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+fn join_cookies(headers: &mut HeaderList) {
+    let crumbs: Vec<_> = headers.get_all(&COOKIE).map(HeaderValue::as_bytes).collect();
     if crumbs.len() > 1
         && let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
     {
@@ -177,7 +179,31 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Whether `text` has only characters that may stand in an authority (RFC 3986 §3.2).
 fn is_authority(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:@[]".contains(&byte))
+    text.bytes().all(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'%'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b':'
+                    | b'@'
+                    | b'['
+                    | b']'
+            )
+    })
 }
 
 #[cfg(test)]
@@ -204,7 +230,7 @@ mod tests {
     fn the_authority_of_an_absolute_target_wins_over_host() {
         let intake = read("http://b.test/x?y", Version::HTTP_11, &[("host", "a.test")]).unwrap();
         assert_eq!((intake.authority.as_str(), intake.path.as_str()), ("b.test", "/x?y"));
-        assert!(!intake.headers.contains_key(HOST));
+        assert!(!intake.headers.contains_key(&HOST));
     }
 
     #[test]

@@ -73,6 +73,11 @@ names! {
     GRPC_MESSAGE = "grpc-message";
 }
 
+/// Whether it is one of Envoy's own: no other header needs to be looked for among those below.
+pub fn is_envoys(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-envoy-")
+}
+
 /// What a caller may say about retries, if it is trusted.
 pub const ALL_RETRY: [HeaderName; 4] = [RETRY_ON, RETRY_GRPC_ON, MAX_RETRIES, RETRIABLE_STATUS_CODES];
 

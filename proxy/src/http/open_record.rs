@@ -57,7 +57,7 @@ impl OpenRecord {
         self.closed = true;
         self.record.bytes_received = self.progress.received();
         self.record.duration = self.clock.now().saturating_since(self.record.start);
-        self.recorder.record((*self.record).clone());
+        self.recorder.record(&self.record);
     }
 
     /// The caller left: the connection ended, or (HTTP/2) it reset the stream.

@@ -116,5 +116,5 @@ fn refuse(shared: &Shared, facts: &Facts, flag: Option<Flag>, details: &str) {
     record.duration = shared.platform.clock.now().saturating_since(facts.start);
     record.flags.extend(flag);
     record.details = details.into();
-    shared.recorder.record(record);
+    shared.recorder.record(&record);
 }

@@ -1,6 +1,6 @@
 //! The view of a request head that routing rules look at.
 
-use http::HeaderMap;
+use crate::http::headers::HeaderList;
 
 /// A request head, after sanitising and path normalisation.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +14,7 @@ pub struct RequestHead<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
     /// All other headers.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a HeaderList,
 }
 
 impl<'a> RequestHead<'a> {

@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 
+use http::HeaderName;
 use wavetank_platform::RandomStream;
 
 use super::head::RequestHead;
+use crate::http::headers::HeaderList;
 use crate::snapshot::route::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, Route, RouteMatch, ValueMatcher, VirtualHost,
 };
@@ -66,8 +68,8 @@ pub fn header_matches(rule: &HeaderMatcher, head: &RequestHead<'_>) -> bool {
 }
 
 /// All values of a header, joined by `,`; `None` when it is missing. Bytes that are no UTF-8 are replaced.
-fn all_values<'a>(headers: &'a http::HeaderMap, name: &http::HeaderName) -> Option<Cow<'a, str>> {
-    let mut values = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+fn all_values<'a>(headers: &'a HeaderList, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let first = values.next()?;
     Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}"))))
 }

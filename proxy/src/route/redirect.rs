@@ -36,12 +36,12 @@ fn target(redirect: &Redirect, head: &RequestHead<'_>, matched: &PathMatcher) ->
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
+    use crate::http::headers::HeaderList;
 
     use super::*;
 
     fn redirected(redirect: Redirect, scheme: &str, authority: &str, path_and_query: &str) -> String {
-        let headers = HeaderMap::new();
+        let headers = HeaderList::new();
         let head = RequestHead { method: "GET", path_and_query, authority, scheme, headers: &headers };
         location(&redirect, &head, &PathMatcher::Prefix("/prefix".into()))
     }

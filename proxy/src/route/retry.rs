@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, StatusCode};
 use wavetank_platform::RandomStream;
 
+use crate::http::headers::HeaderList;
 use crate::http::names;
 use crate::snapshot::route::{RetryOn, RetryPolicy};
 
@@ -141,8 +142,8 @@ fn reset_is_retriable(on: &RetryOn, reason: ResetReason, request_started: bool) 
 /// The policy of one request: the configured one with the conditions of `x-envoy-retry-on`,
 /// `x-envoy-retry-grpc-on`, `x-envoy-max-retries` and `x-envoy-retriable-status-codes` added. These headers
 /// reach this point only from callers that are trusted. `None`: no retries.
-pub fn with_headers(configured: Option<&Arc<RetryPolicy>>, headers: &HeaderMap) -> Option<Arc<RetryPolicy>> {
-    if !names::ALL_RETRY.iter().any(|name| headers.contains_key(name)) {
+pub fn with_headers(configured: Option<&Arc<RetryPolicy>>, headers: &HeaderList) -> Option<Arc<RetryPolicy>> {
+    if !headers.iter().any(|(name, _)| names::is_envoys(name) && names::ALL_RETRY.contains(name)) {
         return configured.cloned();
     }
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use wavetank_platform::RandomStream;
 
+use crate::http::headers::HeaderList;
 use crate::snapshot::route::{ClusterChoice, WeightedCluster};
 
 /// The cluster of one request, with the arm of the split that named it.
@@ -14,7 +14,7 @@ use crate::snapshot::route::{ClusterChoice, WeightedCluster};
 /// weight, or the header that names the cluster is missing; both answer as a missing cluster.
 pub fn choose_cluster<'a>(
     choice: &'a ClusterChoice,
-    headers: &HeaderMap,
+    headers: &HeaderList,
     random: &mut RandomStream,
 ) -> Option<(Arc<str>, Option<&'a WeightedCluster>)> {
     match choice {
@@ -71,7 +71,7 @@ mod tests {
         let (choice, mut random) = (split(weights), Entropy::from_seed(seed).stream());
         let mut counts = vec![0; weights.len()];
         for _ in 0..draws {
-            let (name, _) = choose_cluster(&choice, &HeaderMap::new(), &mut random).unwrap();
+            let (name, _) = choose_cluster(&choice, &HeaderList::new(), &mut random).unwrap();
             counts[name.parse::<usize>().unwrap()] += 1;
         }
         counts
@@ -80,15 +80,15 @@ mod tests {
     #[test]
     fn no_weight_at_all_is_no_cluster() {
         let mut random = Entropy::from_seed(1).stream();
-        assert!(choose_cluster(&split(&[0, 0]), &HeaderMap::new(), &mut random).is_none());
+        assert!(choose_cluster(&split(&[0, 0]), &HeaderList::new(), &mut random).is_none());
     }
 
     #[test]
     fn a_header_names_the_cluster() {
         let choice = ClusterChoice::Header(HeaderName::from_static("x-cluster"));
-        let (mut headers, mut random) = (HeaderMap::new(), Entropy::from_seed(1).stream());
+        let (mut headers, mut random) = (HeaderList::new(), Entropy::from_seed(1).stream());
         assert!(choose_cluster(&choice, &headers, &mut random).is_none());
-        headers.insert("x-cluster", HeaderValue::from_static("b"));
+        headers.insert(HeaderName::from_static("x-cluster"), HeaderValue::from_static("b"));
         assert_eq!(choose_cluster(&choice, &headers, &mut random).map(|(name, _)| name).as_deref(), Some("b"));
     }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
+use crate::http::headers::HeaderList;
 use crate::http::names;
 use crate::snapshot::route::{Forward, RetryPolicy};
 
@@ -23,7 +24,7 @@ impl Timeouts {
     /// The bounds by route and retry policy; `x-envoy-upstream-rq-timeout-ms` and
     /// `x-envoy-upstream-rq-per-try-timeout-ms` go before them (they reach this point only from callers
     /// that are trusted). A per-try bound that is not below the global one is none.
-    pub fn of(forward: &Forward, retry: Option<&RetryPolicy>, headers: &HeaderMap) -> Self {
+    pub fn of(forward: &Forward, retry: Option<&RetryPolicy>, headers: &HeaderList) -> Self {
         let global =
             millis(headers, &names::UPSTREAM_RQ_TIMEOUT).unwrap_or_else(|| forward.timeout.unwrap_or(ROUTE_DEFAULT));
         let per_try = millis(headers, &names::UPSTREAM_RQ_PER_TRY_TIMEOUT)
@@ -47,7 +48,7 @@ impl Timeouts {
     }
 }
 
-fn millis(headers: &HeaderMap, name: &HeaderName) -> Option<Duration> {
+fn millis(headers: &HeaderList, name: &HeaderName) -> Option<Duration> {
     headers.get(name)?.to_str().ok()?.parse().ok().map(Duration::from_millis)
 }
 
@@ -63,9 +64,9 @@ mod tests {
         forward.timeout = timeout.map(Duration::from_millis);
         let mut retry = RetryPolicy::new(RetryOn::default(), 1);
         retry.per_try_timeout = per_try.map(Duration::from_millis);
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderList::new();
         if let Some(value) = header {
-            headers.insert("x-envoy-upstream-rq-timeout-ms", HeaderValue::from_static(value));
+            headers.insert(names::UPSTREAM_RQ_TIMEOUT, HeaderValue::from_static(value));
         }
         Timeouts::of(&forward, Some(&retry), &headers)
     }

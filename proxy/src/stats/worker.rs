@@ -97,8 +97,8 @@ pub(crate) struct ChainCounts {
 }
 
 impl Recorder for WorkerStats {
-    fn record(&self, record: Record) {
-        self.tables().note(&record);
+    fn record(&self, record: &Record) {
+        self.tables().note(record);
     }
 
     fn ejection(&self, ejection: Ejection) {

@@ -156,7 +156,7 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         if let Some(mut record) = self.record.take() {
             record.duration = self.shared.platform.clock.now().saturating_since(record.start);
-            self.shared.recorder.record(record);
+            self.shared.recorder.record(&record);
         }
     }
 }

@@ -32,8 +32,8 @@ pub(crate) struct Records {
 }
 
 impl Recorder for Records {
-    fn record(&self, record: Record) {
-        self.all.lock().unwrap().push(record);
+    fn record(&self, record: &Record) {
+        self.all.lock().unwrap().push(record.clone());
         self.more.notify_one();
     }
 

@@ -1,7 +1,8 @@
 //! A request as rules look at it again, with what is known of its headers.
 
 use http::header::USER_AGENT;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+use wavetank_proxy::http::headers::HeaderList;
 use wavetank_proxy::record::Record;
 use wavetank_proxy::route::RequestHead;
 
@@ -15,7 +16,7 @@ pub struct Asked {
     /// Path with query.
     pub path: String,
     /// The headers that are known.
-    headers: HeaderMap,
+    headers: HeaderList,
     /// Whether no other header was sent.
     whole: bool,
 }
@@ -23,7 +24,7 @@ pub struct Asked {
 impl Asked {
     /// The request of `record`. `sent` are all headers where the caller is known to have sent no others.
     pub fn of(record: &Record, sent: Option<&[(String, String)]>) -> Self {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderList::new();
         if let Some(Ok(agent)) = record.user_agent.as_deref().map(HeaderValue::from_str) {
             headers.insert(USER_AGENT, agent);
         }

@@ -362,8 +362,8 @@ struct Records {
 }
 
 impl Recorder for Records {
-    fn record(&self, record: Record) {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    fn record(&self, record: &Record) {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
     }
 
     fn ejection(&self, ejection: Ejection) {

@@ -20,7 +20,13 @@ pub(crate) fn is_valid(host: &[u8]) -> bool {
 
 /// A name or IPv4 address.
 fn is_name(name: &[u8]) -> bool {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(byte);
+    let plain = |byte: &u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            )
+    };
     let mut rest = name;
     loop {
         match rest {

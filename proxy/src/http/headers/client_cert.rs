@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use http::HeaderMap;
-
-use super::order::{remove, text};
+use super::list::{HeaderList, text};
 use crate::http::names::X_FORWARDED_CLIENT_CERT;
 use crate::snapshot::listener::{ClientCertDetails, ForwardClientCert, HttpManager};
 use crate::tls::peer::PeerCertificate;
@@ -13,14 +11,14 @@ use crate::tls::session::TlsSession;
 /// Forwards, replaces, extends or removes the header as `manager` says. On plaintext, or from a client
 /// without a certificate, every mode but `AlwaysForwardOnly` removes it. A header that replaces a client's
 /// keeps its place.
-pub fn set(headers: &mut HeaderMap, manager: &HttpManager, session: Option<&TlsSession>) {
+pub fn set(headers: &mut HeaderList, manager: &HttpManager, session: Option<&TlsSession>) {
     let mode = manager.forward_client_cert;
     if mode == ForwardClientCert::AlwaysForwardOnly {
         return;
     }
     let shown = session.and_then(|session| Some((session, session.peer.as_ref()?)));
     let Some((session, peer)) = shown.filter(|_| mode != ForwardClientCert::Sanitize) else {
-        remove(headers, &X_FORWARDED_CLIENT_CERT);
+        headers.remove(&X_FORWARDED_CLIENT_CERT);
         return;
     };
     if mode == ForwardClientCert::ForwardOnly {
@@ -28,11 +26,8 @@ pub fn set(headers: &mut HeaderMap, manager: &HttpManager, session: Option<&TlsS
     }
     let mut element = element(session.local_uri.as_deref().unwrap_or_default(), peer, manager.client_cert_details);
     if mode == ForwardClientCert::AppendForward {
-        let before: Vec<_> = headers
-            .get_all(&X_FORWARDED_CLIENT_CERT)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
+        let before: Vec<_> =
+            headers.get_all(&X_FORWARDED_CLIENT_CERT).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         if !before.is_empty() {
             element = format!("{},{element}", before.join(","));
         }

@@ -1,8 +1,8 @@
 //! The header changes that configuration asks for. Envoy: `HeaderParser::evaluateHeaders`.
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderName;
 
-use super::order::{move_to_end, retain};
+use super::list::HeaderList;
 use crate::snapshot::RouteConfig;
 use crate::snapshot::route::{HeaderChange, HeaderChangeMode, HeaderMutations, Route, VirtualHost, WeightedCluster};
 
@@ -24,14 +24,14 @@ pub fn levels<'a>(
 }
 
 /// Changes a request by these levels, one after the other.
-pub fn request(headers: &mut HeaderMap, levels: &[&HeaderMutations]) {
+pub fn request(headers: &mut HeaderList, levels: &[&HeaderMutations]) {
     for level in levels {
         apply(headers, &level.request_remove, &level.request_add);
     }
 }
 
 /// Changes a response by these levels, one after the other.
-pub fn response(headers: &mut HeaderMap, levels: &[&HeaderMutations]) {
+pub fn response(headers: &mut HeaderList, levels: &[&HeaderMutations]) {
     for level in levels {
         apply(headers, &level.response_remove, &level.response_add);
     }
@@ -39,9 +39,9 @@ pub fn response(headers: &mut HeaderMap, levels: &[&HeaderMutations]) {
 
 /// One level: removals, then overwrites, then appends. Whether a header is there is judged after the
 /// removals and before any addition. An overwritten header moves to the end.
-fn apply(headers: &mut HeaderMap, removals: &[HeaderName], additions: &[HeaderChange]) {
+fn apply(headers: &mut HeaderList, removals: &[HeaderName], additions: &[HeaderChange]) {
     if !removals.is_empty() {
-        retain(headers, |name| !removals.contains(name));
+        headers.retain(|name| !removals.contains(name));
     }
     let mut overwrites = Vec::new();
     let mut appends = Vec::new();
@@ -56,7 +56,7 @@ fn apply(headers: &mut HeaderMap, removals: &[HeaderName], additions: &[HeaderCh
         }
     }
     for change in overwrites {
-        move_to_end(headers, &change.name, change.value.clone());
+        headers.move_to_end(&change.name, change.value.clone());
     }
     for change in appends {
         headers.append(change.name.clone(), change.value.clone());

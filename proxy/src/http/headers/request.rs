@@ -7,10 +7,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use http::header::{CONNECTION, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use wavetank_platform::RandomStream;
 
-use super::order::{retain, text};
+use super::list::{HeaderList, text};
 use super::{client_cert, request_id};
 use crate::http::names;
 use crate::snapshot::listener::HttpManager;
@@ -41,7 +41,7 @@ pub struct Trust {
 /// Prepares the headers of a request for routing and filters. `keep_upgrade` leaves `connection` and
 /// `upgrade` as they are, for an upgrade that is let through.
 pub fn prepare_request(
-    headers: &mut HeaderMap,
+    headers: &mut HeaderList,
     manager: &HttpManager,
     facts: &DownstreamFacts<'_>,
     keep_upgrade: bool,
@@ -73,19 +73,18 @@ pub fn prepare_request(
 
 /// Removes `connection`, what it names, and the other hop-by-hop headers of RFC 9110 §7.6.1. `te: trailers`
 /// is kept.
-pub fn remove_hop_by_hop(headers: &mut HeaderMap, keep_upgrade: bool) {
+pub fn remove_hop_by_hop(headers: &mut HeaderList, keep_upgrade: bool) {
     let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
+        .get_all(&CONNECTION)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|token| HeaderName::try_from(token.trim()).ok())
         .filter(|name| !(keep_upgrade && *name == UPGRADE))
         .collect();
-    let trailers = headers.get(TE).is_some_and(|te| {
+    let trailers = headers.get(&TE).is_some_and(|te| {
         te.to_str().is_ok_and(|te| te.split(',').any(|token| token.trim().eq_ignore_ascii_case("trailers")))
     });
-    retain(headers, |name| match name {
+    headers.retain(|name| match name {
         _ if *name == CONNECTION || *name == UPGRADE => keep_upgrade,
         _ if *name == TE => trailers,
         _ if *name == TRANSFER_ENCODING || *name == names::KEEP_ALIVE || *name == names::PROXY_CONNECTION => false,
@@ -99,7 +98,7 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap, keep_upgrade: bool) {
 /// At the edge: the peer is the client, or trusted hops before it say who is; the peer is added to
 /// `x-forwarded-for`. Also says whether that header was missing before.
 fn from_peer(
-    headers: &mut HeaderMap,
+    headers: &mut HeaderList,
     manager: &HttpManager,
     facts: &DownstreamFacts<'_>,
     scheme: &HeaderValue,
@@ -121,23 +120,22 @@ fn from_peer(
 }
 
 /// Inside the mesh: the client is what `x-forwarded-for` says.
-fn from_header(headers: &HeaderMap, manager: &HttpManager, facts: &DownstreamFacts<'_>) -> (IpAddr, bool) {
+fn from_header(headers: &HeaderList, manager: &HttpManager, facts: &DownstreamFacts<'_>) -> (IpAddr, bool) {
     let skip = usize::try_from(manager.xff_trusted_hops).unwrap_or(usize::MAX);
     forwarded_for(headers, skip).unwrap_or((facts.peer.ip().to_canonical(), false))
 }
 
 /// The address in `x-forwarded-for` that stands `skip` places from the right, and whether it is the only
 /// one there.
-fn forwarded_for(headers: &HeaderMap, skip: usize) -> Option<(IpAddr, bool)> {
-    let values: Vec<_> =
-        headers.get_all(&names::X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).collect();
+fn forwarded_for(headers: &HeaderList, skip: usize) -> Option<(IpAddr, bool)> {
+    let values: Vec<_> = headers.get_all(&names::X_FORWARDED_FOR).filter_map(|value| value.to_str().ok()).collect();
     let mut from_right = values.iter().rev().flat_map(|value| value.rsplit(','));
     let client = from_right.nth(skip)?.trim().parse().ok()?;
     Some((client, skip == 0 && from_right.next().is_none()))
 }
 
 /// Joins with `,` and no space, as Envoy does, in one header where the first one stood.
-fn append_forwarded_for(headers: &mut HeaderMap, address: IpAddr) {
+fn append_forwarded_for(headers: &mut HeaderList, address: IpAddr) {
     let mut joined = String::new();
     for value in headers.get_all(&names::X_FORWARDED_FOR) {
         joined.push_str(&String::from_utf8_lossy(value.as_bytes()));
@@ -149,7 +147,7 @@ fn append_forwarded_for(headers: &mut HeaderMap, address: IpAddr) {
 
 /// Removes what only an internal caller may say, and at the edge all that is named as the mesh's own. Envoy
 /// removes the names it knows. The external address is replaced where it stands.
-fn sanitise(headers: &mut HeaderMap, internal: bool, edge: bool) {
+fn sanitise(headers: &mut HeaderList, internal: bool, edge: bool) {
     const FROM_INTERNAL: [HeaderName; 14] = [
         names::RETRIABLE_STATUS_CODES,
         names::RETRIABLE_HEADER_NAMES,
@@ -166,10 +164,11 @@ fn sanitise(headers: &mut HeaderMap, internal: bool, edge: bool) {
         names::ORIGINAL_URL,
         names::HEDGE_ON_PER_TRY_TIMEOUT,
     ];
-    retain(headers, |name| {
-        *name != names::ENVOY_INTERNAL
-            && (internal || !FROM_INTERNAL.contains(name))
-            && (!edge || *name == names::ENVOY_EXTERNAL_ADDRESS || !name.as_str().starts_with("x-envoy-"))
+    headers.retain(|name| {
+        !names::is_envoys(name)
+            || (*name != names::ENVOY_INTERNAL
+                && (internal || !FROM_INTERNAL.contains(name))
+                && (!edge || *name == names::ENVOY_EXTERNAL_ADDRESS))
     });
 }
 

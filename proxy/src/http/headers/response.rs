@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::header::{CONNECTION, DATE, SERVER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue};
 use wavetank_platform::UnixTime;
 
+use super::date::Dates;
+use super::list::{HeaderList, text};
 use super::mutate;
-use super::order::{retain, text};
 use crate::http::names;
 use crate::record::Protocol;
 use crate::snapshot::listener::{HttpManager, ServerHeader};
@@ -25,6 +26,8 @@ pub struct ResponseFacts<'a> {
     pub protocol: Protocol,
     /// Now, for `date`.
     pub now: UnixTime,
+    /// Writes `date`.
+    pub dates: &'a Dates,
     /// The request's id, as sent upstream.
     pub request_id: Option<&'a HeaderValue>,
     /// The connection closes after this response.
@@ -37,7 +40,7 @@ pub struct ResponseFacts<'a> {
 /// number of attempts where the virtual host wants it, and the configured changes. Hop-by-hop headers are
 /// left to [`finish_response`].
 pub fn prepare_response(
-    headers: &mut HeaderMap,
+    headers: &mut HeaderList,
     manager: &HttpManager,
     service_time: Duration,
     attempts: Option<u32>,
@@ -56,18 +59,18 @@ pub fn prepare_response(
 /// What the connection manager does to every response, local ones too: `date` where there is none, `server`
 /// as configured, no hop-by-hop headers, and `connection: close` last on an HTTP/1 connection that closes.
 /// What is replaced keeps its place.
-pub fn finish_response(headers: &mut HeaderMap, facts: &ResponseFacts<'_>) {
+pub fn finish_response(headers: &mut HeaderList, facts: &ResponseFacts<'_>) {
     let manager = facts.manager;
-    retain(headers, |name| match name {
+    headers.retain(|name| match name {
         _ if *name == CONNECTION || *name == UPGRADE => facts.keep_upgrade,
         _ => *name != TRANSFER_ENCODING && *name != names::KEEP_ALIVE && *name != names::PROXY_CONNECTION,
     });
-    if !headers.contains_key(DATE) {
-        headers.insert(DATE, text(&httpdate::fmt_http_date(facts.now.to_system_time())));
+    if !headers.contains_key(&DATE) {
+        headers.insert(DATE, facts.dates.at(facts.now));
     }
     let write_server = match manager.server_header {
         ServerHeader::Overwrite => true,
-        ServerHeader::AppendIfAbsent => !headers.contains_key(SERVER),
+        ServerHeader::AppendIfAbsent => !headers.contains_key(&SERVER),
         ServerHeader::PassThrough => false,
     };
     if write_server {

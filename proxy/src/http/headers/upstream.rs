@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
+use super::list::{HeaderList, text};
 use super::mutate;
-use super::order::{retain, text};
 use crate::http::names;
 use crate::route::rewrite;
 use crate::route::timeout::Timeouts;
@@ -43,9 +43,9 @@ pub struct Target {
 }
 
 /// Prepares the headers of a request's first attempt and says where it goes.
-pub fn prepare_upstream_request(headers: &mut HeaderMap, request: &UpstreamRequest<'_>, mut target: Target) -> Target {
+pub fn prepare_upstream_request(headers: &mut HeaderList, request: &UpstreamRequest<'_>, mut target: Target) -> Target {
     // The router has read them; the upstream has nothing to do with them.
-    retain(headers, |name| !names::ROUTERS_OWN.contains(name));
+    headers.retain(|name| !(names::is_envoys(name) && names::ROUTERS_OWN.contains(name)));
     prepare_attempt(headers, request, 1, Duration::ZERO);
     mutate::request(headers, request.levels);
     if let Some(host) = &request.forward.host_rewrite {
@@ -64,7 +64,7 @@ pub fn prepare_upstream_request(headers: &mut HeaderMap, request: &UpstreamReque
 
 /// Brings the headers of a request up to date for attempt `number` (from 1), `elapsed` after its start.
 /// Values are replaced in their place.
-pub fn prepare_attempt(headers: &mut HeaderMap, request: &UpstreamRequest<'_>, number: u32, elapsed: Duration) {
+pub fn prepare_attempt(headers: &mut HeaderList, request: &UpstreamRequest<'_>, number: u32, elapsed: Duration) {
     let expected = request.timeouts.expected_ms(elapsed).filter(|_| !request.manager.suppress_envoy_headers);
     if let Some(ms) = expected {
         headers.insert(names::EXPECTED_RQ_TIMEOUT, HeaderValue::from(ms));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::http::headers::order::text;
+use crate::http::headers::list::text;
 use crate::http::names;
 use crate::record::Flag;
 use crate::route::ResetReason;

@@ -6,11 +6,11 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
 use super::failure::LocalReply;
-use crate::http::headers::order::{remove, text};
-use crate::http::headers::{ResponseFacts, finish_response, mutate};
+use crate::http::headers::list::text;
+use crate::http::headers::{HeaderList, ResponseFacts, finish_response, mutate};
 use crate::http::names;
 use crate::record::Protocol;
 use crate::snapshot::route::HeaderMutations;
@@ -37,7 +37,7 @@ pub struct ReplyFacts<'a> {
 impl LocalReply {
     /// The response. Its extensions are empty; whether the connection must close is in its headers (HTTP/1).
     pub fn render(self, facts: &ReplyFacts<'_>) -> Response<Bytes> {
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderList::with_capacity(8);
         let suppressed = facts.response.manager.suppress_envoy_headers;
         for (name, value) in self.headers.into_iter().filter(|(name, _)| !(suppressed && *name == names::OVERLOADED)) {
             headers.append(name, value);
@@ -52,14 +52,14 @@ impl LocalReply {
             add_grpc(&mut headers, self.status, &self.body, facts.head);
         } else if !body.is_empty() {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-            if !headers.contains_key(CONTENT_TYPE) {
+            if !headers.contains_key(&CONTENT_TYPE) {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             }
         }
         let close = facts.response.close || self.close || !facts.request_complete;
         finish_response(&mut headers, &ResponseFacts { close, ..facts.response });
         if body.is_empty() && facts.response.protocol != Protocol::Http2 {
-            remove(&mut headers, &CONTENT_LENGTH);
+            headers.remove(&CONTENT_LENGTH);
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         if facts.head {
@@ -67,20 +67,20 @@ impl LocalReply {
         }
         let mut response = Response::new(body);
         *response.status_mut() = if grpc { StatusCode::OK } else { self.status };
-        *response.headers_mut() = headers;
+        *response.headers_mut() = headers.into();
         response
     }
 }
 
 /// Whether a request is gRPC: `application/grpc`, or that with `+` and a format.
-pub fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
+pub fn is_grpc(headers: &HeaderList) -> bool {
+    let kind = headers.get(&CONTENT_TYPE).and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
     kind.is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
 }
 
 /// The message is the body, percent-encoded as gRPC over HTTP/2 has it.
-fn add_grpc(headers: &mut HeaderMap, status: StatusCode, body: &[u8], head: bool) {
-    remove(headers, &CONTENT_LENGTH);
+fn add_grpc(headers: &mut HeaderList, status: StatusCode, body: &[u8], head: bool) {
+    headers.remove(&CONTENT_LENGTH);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(names::GRPC_STATUS, HeaderValue::from(grpc_status(status)));
     if !body.is_empty() && !head {

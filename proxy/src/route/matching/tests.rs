@@ -1,6 +1,6 @@
 //! Route rules, by tables; the order of routes, against a plain search.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 use regex::Regex;
 use wavetank_platform::Entropy;
@@ -8,15 +8,15 @@ use wavetank_platform::Entropy;
 use super::*;
 use crate::snapshot::route::{Action, RouteMatch};
 
-fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderList {
+    let mut headers = HeaderList::new();
     for (name, value) in pairs {
         headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
     headers
 }
 
-fn head<'a>(path_and_query: &'a str, headers: &'a HeaderMap) -> RequestHead<'a> {
+fn head<'a>(path_and_query: &'a str, headers: &'a HeaderList) -> RequestHead<'a> {
     RequestHead { method: "GET", path_and_query, authority: "a.test", scheme: "http", headers }
 }
 
@@ -26,7 +26,7 @@ fn route(matches: RouteMatch) -> Route {
 
 fn chosen(routes: Vec<RouteMatch>, path: &str) -> Option<u32> {
     let host = VirtualHost::new("h", &["*"], routes.into_iter().map(route).collect());
-    let headers = HeaderMap::new();
+    let headers = HeaderList::new();
     let mut random = Entropy::from_seed(1).stream();
     select_route(&host, &head(path, &headers), &mut random).map(|(at, _)| at)
 }
@@ -125,7 +125,7 @@ fn a_query_rule_looks_at_the_first_value_of_its_name() {
 fn a_share_is_kept_to_and_draws_only_when_reached() {
     let half = RouteMatch { runtime_fraction: Some(500_000), ..RouteMatch::prefix("/half") };
     let host = VirtualHost::new("h", &["*"], vec![route(half), route(RouteMatch::prefix("/"))]);
-    let none = HeaderMap::new();
+    let none = HeaderList::new();
     let mut random = Entropy::from_seed(3).stream();
     let before = random.clone().next_u64();
     assert!(select_route(&host, &head("/other", &none), &mut random).is_some());
@@ -154,7 +154,7 @@ proptest! {
         rules in prop::collection::vec(path_rule(), 0..8),
         path in prop::sample::select(vec!["/", "/a", "/a/b", "/a/b/c", "/b", "/ab", "/A", "/c"]),
     ) {
-        let none = HeaderMap::new();
+        let none = HeaderList::new();
         let first = rules.iter().position(|rule| matches(rule, path, &head(path, &none)));
         prop_assert_eq!(chosen(rules, path).map(|at| at as usize), first);
     }

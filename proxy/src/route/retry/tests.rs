@@ -102,11 +102,11 @@ fn windows_double_from_the_base_to_the_cap() {
 
 #[test]
 fn trusted_headers_add_to_the_policy() {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderList::new();
     assert_eq!(with_headers(None, &headers), None);
-    headers.insert("x-envoy-retry-on", HeaderValue::from_static("5xx, nonsense"));
-    headers.insert("x-envoy-max-retries", HeaderValue::from_static("7"));
-    headers.insert("x-envoy-retriable-status-codes", HeaderValue::from_static("429,x, 418"));
+    headers.insert(names::RETRY_ON, HeaderValue::from_static("5xx, nonsense"));
+    headers.insert(names::MAX_RETRIES, HeaderValue::from_static("7"));
+    headers.insert(names::RETRIABLE_STATUS_CODES, HeaderValue::from_static("429,x, 418"));
     let policy = with_headers(Some(&Arc::new(on("reset"))), &headers).unwrap();
     assert!(policy.on.server_error && policy.on.reset);
     assert_eq!((policy.retries_max, policy.retriable_status_codes.as_slice()), (7, [429, 418].as_slice()));

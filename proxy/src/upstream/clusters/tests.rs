@@ -11,7 +11,7 @@ use crate::upstream::outliers::Reporter;
 struct Nobody;
 
 impl Recorder for Nobody {
-    fn record(&self, _: Record) {}
+    fn record(&self, _: &Record) {}
 
     fn ejection(&self, _: Ejection) {}
 }

@@ -9,7 +9,7 @@ use crate::snapshot::outlier::Consecutive;
 struct Nobody;
 
 impl Recorder for Nobody {
-    fn record(&self, _: Record) {}
+    fn record(&self, _: &Record) {}
 
     fn ejection(&self, _: Ejection) {}
 }

@@ -23,15 +23,15 @@ fn internal(use_remote_address: bool) -> HttpManager {
     HttpManager { internal_addresses: vec![loopback], ..manager(use_remote_address) }
 }
 
-fn parse(lines: &[(&'static str, &str)]) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+fn parse(lines: &[(&'static str, &str)]) -> HeaderList {
+    let mut headers = HeaderList::new();
     for (name, value) in lines {
         headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
     headers
 }
 
-fn show(headers: &HeaderMap) -> String {
+fn show(headers: &HeaderList) -> String {
     let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
     headers.iter().map(line).collect::<Vec<_>>().join(" · ")
 }
@@ -249,7 +249,7 @@ proptest! {
 
     #[test]
     fn no_header_value_panics(value in prop::collection::vec(prop_oneof![32u8..127, 128u8..=255], 0..40), edge: bool) {
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderList::new();
         let value = HeaderValue::from_bytes(&value).unwrap();
         for name in [names::X_FORWARDED_FOR, CONNECTION, TE, names::X_REQUEST_ID, names::X_FORWARDED_CLIENT_CERT] {
             headers.append(name, value.clone());

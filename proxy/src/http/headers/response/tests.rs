@@ -18,7 +18,7 @@ fn answered(
     attempts: Option<u32>,
     close: bool,
 ) -> String {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderList::new();
     for (name, value) in upstream {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -28,6 +28,7 @@ fn answered(
         manager,
         protocol: Protocol::Http1,
         now: UnixTime::from_epoch(Duration::from_secs(784_111_777)),
+        dates: &Dates::new(),
         request_id: Some(&id),
         close,
         keep_upgrade: false,

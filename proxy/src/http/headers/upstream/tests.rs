@@ -9,7 +9,9 @@ use crate::snapshot::RouteConfig;
 use crate::snapshot::listener::RouteSource;
 use crate::snapshot::route::{Action, ClusterChoice, HeaderChange, HeaderChangeMode, Route, RouteMatch};
 
-fn show(headers: &HeaderMap) -> String {
+/// The headers as they are sent.
+fn show(headers: HeaderList) -> String {
+    let headers = http::HeaderMap::from(headers);
     let line = |(name, value): (&HeaderName, &HeaderValue)| format!("{name}: {}", value.to_str().unwrap());
     headers.iter().map(line).collect::<Vec<_>>().join(" · ")
 }
@@ -27,7 +29,7 @@ fn sent(
     path: &str,
 ) -> (String, Target) {
     let manager = HttpManager::new("h", RouteSource::Rds(Arc::from("r")));
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderList::new();
     for (name, value) in lines {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -36,7 +38,7 @@ fn sent(
     let request = UpstreamRequest { manager: &manager, host, matched: &matched, forward, levels, timeouts };
     let target = Target { authority: "a.test".into(), path_and_query: path.into() };
     let target = prepare_upstream_request(&mut headers, &request, target);
-    (show(&headers), target)
+    (show(headers), target)
 }
 
 fn forward() -> Forward {
@@ -131,8 +133,8 @@ fn the_route_configuration_has_the_last_word_unless_the_most_specific_wins() {
     let host = host();
     for (specific, wanted) in [(false, "x-add: rc"), (true, "x-add: route")] {
         config.most_specific_header_mutations_wins = specific;
-        let mut headers = HeaderMap::new();
+        let mut headers = HeaderList::new();
         mutate::request(&mut headers, &mutate::levels(&config, &host, &route, None));
-        assert_eq!(show(&headers), wanted);
+        assert_eq!(show(headers), wanted);
     }
 }

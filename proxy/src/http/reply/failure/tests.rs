@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
 use wavetank_platform::UnixTime;
 
 use super::*;
-use crate::http::headers::ResponseFacts;
+use crate::http::headers::{Dates, HeaderList, ResponseFacts};
 use crate::http::reply::{ReplyFacts, is_grpc};
 use crate::record::Protocol;
 use crate::snapshot::listener::{HttpManager, RouteSource, ServerHeader};
 use crate::snapshot::route::{HeaderChange, HeaderChangeMode, HeaderMutations};
+
+static DATES: Dates = Dates::new();
 
 fn manager() -> HttpManager {
     HttpManager::new("h", RouteSource::Rds(Arc::from("r")))
@@ -23,6 +24,7 @@ fn facts(manager: &HttpManager) -> ReplyFacts<'_> {
             manager,
             protocol: Protocol::Http1,
             now: UnixTime::from_epoch(Duration::from_secs(784_111_777)),
+            dates: &DATES,
             request_id: None,
             close: false,
             keep_upgrade: false,
@@ -234,7 +236,8 @@ fn grpc_is_told_by_its_content_type() {
         ("application/grpc-web", false),
         ("text/plain", false),
     ] {
-        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        let mut headers = HeaderList::new();
+        headers.append(http::header::CONTENT_TYPE, HeaderValue::from_static(kind));
         assert_eq!(is_grpc(&headers), wanted, "{kind}");
     }
 }

@@ -54,6 +54,11 @@ impl Draining {
         *self.0.borrow()
     }
 
+    /// What [`Self::reached`] waits for: while this stays the same, it does not end.
+    pub(crate) fn seen(&self) -> (Stage, bool) {
+        (self.stage(), self.0.has_changed().is_err())
+    }
+
     /// Waits until `stage` is reached. Dropping the [`Drain`] ends it.
     pub(crate) async fn reached(&mut self, stage: Stage) {
         let _ended = self.0.wait_for(|now| *now >= stage).await;

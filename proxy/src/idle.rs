@@ -102,27 +102,31 @@ impl Activity {
     }
 }
 
-/// Ready once the connection has idled for its limit.
+/// Ready once the connection has idled for its limit. One task polls it.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// The timer will wake the task.
+    armed: bool,
 }
 
 impl IdleTimer {
     /// A timer for `limit`; zero never fires.
     pub(crate) fn new(activity: &Activity, limit: Duration) -> Self {
         let sleep = (!limit.is_zero()).then(|| Box::pin(activity.clock.sleep_until(activity.deadline(limit))));
-        Self { limit, sleep }
+        Self { limit, sleep, armed: false }
     }
 
     /// Ready once, when `activity` has idled for the limit.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, activity: &Activity) -> Poll<()> {
         loop {
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-            if sleep.as_mut().poll(cx).is_pending() {
+            if (self.armed && !sleep.is_elapsed()) || sleep.as_mut().poll(cx).is_pending() {
+                self.armed = true;
                 return Poll::Pending;
             }
+            self.armed = false;
             let deadline = activity.deadline(self.limit);
             if deadline <= activity.clock.now() {
                 self.sleep = None;

@@ -158,14 +158,18 @@ async fn drive(caller: &Caller, mut conn: Pin<Box<impl Graceful>>, draining: Dra
     let mut timer = IdleTimer::new(&caller.activity, idle);
     let leave_at = if caller.protocol == Protocol::Http2 { Stage::Draining } else { Stage::Ended };
     let mut draining = draining;
+    let (stages, mut seen) = (draining.clone(), None);
     let mut leaving = Some(Box::pin(async move { draining.reached(leave_at).await }));
     let outcome = poll_fn(|cx| {
         loop {
             if let Poll::Ready(outcome) = conn.as_mut().poll(cx) {
                 return Poll::Ready(outcome);
             }
-            let drained =
-                leaving.as_mut().is_some_and(|leaving| caller.is_spent() || leaving.as_mut().poll(cx).is_ready());
+            // What waits for a stage is asked again only when something has come of it.
+            let turned = seen.replace(stages.seen()) != seen;
+            let drained = leaving
+                .as_mut()
+                .is_some_and(|leaving| caller.is_spent() || (turned && leaving.as_mut().poll(cx).is_ready()));
             if drained {
                 leaving = None;
             }

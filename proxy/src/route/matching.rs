@@ -69,7 +69,10 @@ pub fn header_matches(rule: &HeaderMatcher, head: &RequestHead<'_>) -> bool {
 
 /// All values of a header, joined by `,`; `None` when it is missing. Bytes that are no UTF-8 are replaced.
 fn all_values<'a>(headers: &'a HeaderList, name: &HeaderName) -> Option<Cow<'a, str>> {
-    let mut values = headers.get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let mut values = headers.get_all(name).map(|value| match std::str::from_utf8(value.as_bytes()) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(value.as_bytes()),
+    });
     let first = values.next()?;
     Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined},{value}"))))
 }

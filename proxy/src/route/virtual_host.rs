@@ -18,7 +18,7 @@ pub fn select_virtual_host<'a>(routes: &'a RouteConfig, authority: &str) -> Opti
         Cow::Borrowed(host)
     };
     let position = routes.domains().find(&lower)?;
-    routes.virtual_hosts().get(usize::try_from(position).ok()?)
+    routes.virtual_hosts().get(usize::try_from(position).ok()?).map(|host| &**host)
 }
 
 /// `authority` without its port, if it has one: `a:80` → `a`, `[::1]:80` → `[::1]`.

@@ -20,15 +20,15 @@ pub struct DomainIndex {
 
 impl DomainIndex {
     /// Adds a domain of the host at position `host`. Errs when another entry has the same domain.
-    pub fn insert(&mut self, domain: &str, host: u32) -> Result<(), DuplicateDomain> {
-        let previous = if domain == "*" {
+    pub fn insert(&mut self, domain: &Arc<str>, host: u32) -> Result<(), DuplicateDomain> {
+        let previous = if &**domain == "*" {
             self.any.replace(host)
         } else if let Some(suffix) = domain.strip_prefix('*') {
             self.suffixes.entry(Reverse(suffix.len())).or_default().insert(suffix.into(), host)
         } else if let Some(prefix) = domain.strip_suffix('*') {
             self.prefixes.entry(Reverse(prefix.len())).or_default().insert(prefix.into(), host)
         } else {
-            self.exact.insert(domain.into(), host)
+            self.exact.insert(domain.clone(), host)
         };
         match previous {
             Some(_) => Err(DuplicateDomain),

@@ -12,7 +12,7 @@ use super::tls::DownstreamTls;
 use crate::record::{Direction, Provenance};
 
 /// `envoy.config.listener.v3.Listener`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Listener {
     /// Name, unique in a proxy.
     pub name: Arc<str>,
@@ -108,7 +108,7 @@ impl PortRule {
 }
 
 /// `FilterChain`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FilterChain {
     /// Name; may be empty.
     pub name: Arc<str>,
@@ -174,7 +174,7 @@ impl Cidr {
 }
 
 /// The terminal network filter of a chain.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Handler {
     /// `envoy.filters.network.http_connection_manager`.
     Http(Arc<HttpManager>),
@@ -183,7 +183,7 @@ pub enum Handler {
 }
 
 /// `HttpConnectionManager`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpManager {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,
@@ -310,7 +310,7 @@ pub enum EscapedSlashes {
 pub enum HttpFilter {}
 
 /// Where an HTTP connection manager finds its routes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum RouteSource {
     /// By this name, from RDS.
     Rds(Arc<str>),
@@ -367,7 +367,7 @@ pub struct ClientCertDetails {
 }
 
 /// `TcpProxy`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TcpProxy {
     /// Statistics prefix.
     pub stat_prefix: Arc<str>,

@@ -8,28 +8,31 @@
 //! - [`listener`]: listeners, filter chains and their match rules, the HTTP connection manager, TCP proxy
 //! - [`edge`]: bounds where the configuration says none
 //! - [`tls`]: TLS on either side, named secrets
-//! - [`route`]: route configurations, virtual hosts, routes, matchers; with [`domains`] and [`paths`], the
-//!   indexes that find them, [`retry`] policies and header [`mutation`]s
+//! - [`route_config`], [`virtual_host`], [`route`]: who serves a request; with [`domains`] and [`paths`], the
+//!   indexes that find them, [`expression`]s, [`retry`] policies and header [`mutation`]s
 //! - [`cluster`]: clusters, endpoints, balancers, breakers; with [`outlier`], when endpoints are ejected
 
 pub mod cluster;
 pub mod domains;
 pub mod edge;
+pub mod expression;
 pub mod listener;
 pub mod mutation;
 pub mod outlier;
 pub mod paths;
 pub mod retry;
 pub mod route;
+pub mod route_config;
 mod shown;
 pub mod tls;
+pub mod virtual_host;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use cluster::{Assignment, Cluster};
 pub use listener::Listener;
-pub use route::RouteConfig;
+pub use route_config::RouteConfig;
 use serde::Serialize;
 
 /// One consistent view of everything xDS has delivered and this proxy has accepted.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::shown;
 
 /// Header changes at one level. Removals first, then overwrites, then appends (Envoy, `HeaderParser`).
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct HeaderMutations {
     /// Changes of the request.
     pub request_add: Vec<HeaderChange>,

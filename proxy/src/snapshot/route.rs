@@ -1,118 +1,21 @@
-//! Route configurations: virtual hosts, routes, matchers, retry policies.
+//! Routes: what they match, and what they do. [`RouteConfig`] and [`VirtualHost`] hold them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use regex::Regex;
 use serde::Serialize;
 
-use super::domains::DomainIndex;
+use super::expression::Expression;
 pub use super::mutation::{HeaderChange, HeaderChangeMode, HeaderMutations};
-use super::paths::PathIndex;
 pub use super::retry::{RetryOn, RetryPolicy};
+pub use super::route_config::RouteConfig;
 use super::shown;
+pub use super::virtual_host::VirtualHost;
 use crate::record::Provenance;
 
-/// `RouteConfiguration`.
-#[derive(Debug, Clone, Serialize)]
-pub struct RouteConfig {
-    /// Name as asked for in RDS.
-    pub name: Arc<str>,
-    virtual_hosts: Vec<VirtualHost>,
-    #[serde(skip)]
-    domains: DomainIndex,
-    /// Ignores the port of the authority when matching domains.
-    pub ignore_port_in_host_matching: bool,
-    /// The most specific level of header changes is applied last and wins; else the least specific.
-    pub most_specific_header_mutations_wins: bool,
-    /// Header changes for every route.
-    pub headers: HeaderMutations,
-}
-
-impl RouteConfig {
-    /// A configuration of these virtual hosts, in the order given, with Envoy's defaults for the rest.
-    ///
-    /// Errs with the domain that two hosts claim.
-    pub fn new(name: impl Into<Arc<str>>, virtual_hosts: Vec<VirtualHost>) -> Result<Self, Arc<str>> {
-        let mut domains = DomainIndex::default();
-        for (position, host) in (0u32..).zip(&virtual_hosts) {
-            for domain in &host.domains {
-                domains.insert(domain, position).map_err(|_| domain.clone())?;
-            }
-        }
-        Ok(Self {
-            name: name.into(),
-            virtual_hosts,
-            domains,
-            ignore_port_in_host_matching: false,
-            most_specific_header_mutations_wins: false,
-            headers: HeaderMutations::default(),
-        })
-    }
-
-    /// In the order given.
-    pub fn virtual_hosts(&self) -> &[VirtualHost] {
-        &self.virtual_hosts
-    }
-
-    /// Domains to positions in [`Self::virtual_hosts`].
-    pub fn domains(&self) -> &DomainIndex {
-        &self.domains
-    }
-}
-
-/// `VirtualHost`.
-#[derive(Debug, Clone, Serialize)]
-pub struct VirtualHost {
-    /// Name.
-    pub name: Arc<str>,
-    /// Lower case. Exact names, `*suffix`, `prefix*`, or `*`.
-    pub domains: Vec<Arc<str>>,
-    routes: Vec<Route>,
-    #[serde(skip)]
-    paths: PathIndex,
-    /// Header changes for every route of the host.
-    pub headers: HeaderMutations,
-    /// For routes without their own.
-    pub retry_policy: Option<Arc<RetryPolicy>>,
-    /// Sends `x-envoy-attempt-count` upstream.
-    pub include_request_attempt_count: bool,
-    /// Sends `x-envoy-attempt-count` downstream.
-    pub include_attempt_count_in_response: bool,
-    /// Line that brought the host.
-    pub provenance: Option<Provenance>,
-}
-
-impl VirtualHost {
-    /// A host of these domains (made lower case) and routes, with nothing else set.
-    pub fn new(name: impl Into<Arc<str>>, domains: &[&str], routes: Vec<Route>) -> Self {
-        Self {
-            name: name.into(),
-            domains: domains.iter().map(|domain| domain.to_ascii_lowercase().into()).collect(),
-            paths: PathIndex::new(&routes),
-            routes,
-            headers: HeaderMutations::default(),
-            retry_policy: None,
-            include_request_attempt_count: false,
-            include_attempt_count_in_response: false,
-            provenance: None,
-        }
-    }
-
-    /// First match wins.
-    pub fn routes(&self) -> &[Route] {
-        &self.routes
-    }
-
-    /// Which routes a path may match.
-    pub fn paths(&self) -> &PathIndex {
-        &self.paths
-    }
-}
-
 /// `Route`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Route {
     /// Name; may be empty.
     pub name: Arc<str>,
@@ -134,7 +37,7 @@ impl Route {
 }
 
 /// `RouteMatch`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RouteMatch {
     /// On the path without query.
     pub path: PathMatcher,
@@ -161,7 +64,7 @@ impl RouteMatch {
 }
 
 /// The path rule of a route.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum PathMatcher {
     /// The whole path.
     Exact(Arc<str>),
@@ -170,11 +73,11 @@ pub enum PathMatcher {
     /// A prefix that ends at a `/` or the end.
     PathSeparatedPrefix(Arc<str>),
     /// The whole path matches (the regex is anchored at both ends when parsed).
-    Regex(#[serde(serialize_with = "shown::text")] Regex),
+    Regex(Expression),
 }
 
 /// `HeaderMatcher`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HeaderMatcher {
     /// Which part of the request head.
     pub name: HeaderKey,
@@ -203,7 +106,7 @@ pub enum HeaderKey {
 }
 
 /// `QueryParameterMatcher`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct QueryMatcher {
     /// Parameter name, compared with case.
     pub name: Arc<str>,
@@ -212,7 +115,7 @@ pub struct QueryMatcher {
 }
 
 /// A rule on one string.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ValueMatcher {
     /// Present (true) or absent (false).
     Present(bool),
@@ -245,7 +148,7 @@ pub enum ValueMatcher {
         ignore_case: bool,
     },
     /// The whole value matches.
-    Regex(#[serde(serialize_with = "shown::text")] Regex),
+    Regex(Expression),
     /// An integer in `start..end`.
     Range {
         /// First that matches.
@@ -256,7 +159,7 @@ pub enum ValueMatcher {
 }
 
 /// What a route does.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Action {
     /// Sends the request to a cluster.
     Forward(Box<Forward>),
@@ -273,7 +176,7 @@ pub enum Action {
 }
 
 /// `RouteAction`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forward {
     /// Where to.
     pub cluster: ClusterChoice,
@@ -310,7 +213,7 @@ impl Forward {
 }
 
 /// The cluster of a route.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ClusterChoice {
     /// Always this one.
     Single(Arc<str>),
@@ -321,7 +224,7 @@ pub enum ClusterChoice {
 }
 
 /// One arm of a split.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WeightedCluster {
     /// Cluster name.
     pub name: Arc<str>,
@@ -334,7 +237,7 @@ pub struct WeightedCluster {
 }
 
 /// `RedirectAction`.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Redirect {
     /// Status 301, 302, 303, 307 or 308.
     pub status: u16,

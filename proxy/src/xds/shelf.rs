@@ -1,14 +1,15 @@
 //! The accepted resources of one type, and what a response does to them: a bad resource is rejected alone
 //! and its last good version stays; the good ones of the same response are taken.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use envoy_types::pb::google::protobuf::Any;
 use sha2::{Digest, Sha256};
 
 use super::kind::Kind;
+use super::resource;
 
 /// What a response says about one type, in either protocol variant.
 #[derive(Debug)]
@@ -57,12 +58,10 @@ struct Held<T> {
     version: String,
     /// Of its bytes: equal bytes are not parsed again.
     bytes: [u8; 32],
-    /// Of its parsed form: a resource that only encodes in another order has not changed.
-    form: [u8; 32],
     value: Arc<T>,
 }
 
-impl<T: Debug> Shelf<T> {
+impl<T: PartialEq> Shelf<T> {
     pub(super) fn new(kind: Kind) -> Self {
         Self { kind, items: BTreeMap::new() }
     }
@@ -73,7 +72,7 @@ impl<T: Debug> Shelf<T> {
     pub(super) fn apply(
         &mut self,
         update: Update,
-        decode: impl Fn(&Any) -> Result<Decoded<T>, Undecodable>,
+        decode: impl Fn(&Any, Option<&T>) -> Result<Decoded<T>, Undecodable>,
         wanted: Option<&BTreeSet<Arc<str>>>,
         max: usize,
     ) -> Vec<String> {
@@ -109,23 +108,17 @@ impl<T: Debug> Shelf<T> {
     fn take(
         &mut self,
         incoming: Incoming,
-        decode: impl Fn(&Any) -> Result<Decoded<T>, Undecodable>,
+        decode: impl Fn(&Any, Option<&T>) -> Result<Decoded<T>, Undecodable>,
         wanted: Option<&BTreeSet<Arc<str>>>,
         max: usize,
         earlier: &BTreeSet<Arc<str>>,
     ) -> Result<Arc<str>, Undecodable> {
         let bytes: [u8; 32] = Sha256::digest(&incoming.resource.value).into();
-        if let Some(name) = &incoming.name
-            && let Some(held) = self.items.get_mut(name.as_str())
-            && held.bytes == bytes
-        {
-            held.version = incoming.version;
-            return Ok(name.as_str().into());
+        if let Some(name) = self.unchanged(&incoming, bytes) {
+            return self.renew(name, incoming.version, earlier);
         }
         let (name, value) = self.decode_as(&incoming, decode)?;
-        if earlier.contains(&name) {
-            return Err(Undecodable { name: Some(name.to_string()), reason: "named twice in one response".into() });
-        }
+        once(&name, earlier)?;
         if wanted.is_some_and(|wanted| !wanted.contains(&name)) {
             return Ok(name);
         }
@@ -137,17 +130,43 @@ impl<T: Debug> Shelf<T> {
         Ok(name)
     }
 
+    /// The name of what is held already, of these very bytes.
+    fn unchanged(&self, incoming: &Incoming, bytes: [u8; 32]) -> Option<Arc<str>> {
+        if incoming.resource.type_url != self.kind.type_url() {
+            return None;
+        }
+        let own = || resource::own_name(&incoming.resource).map(Cow::Owned);
+        let name = incoming.name.as_deref().map(Cow::Borrowed).or_else(own)?;
+        let (name, held) = self.items.get_key_value(&*name)?;
+        (held.bytes == bytes).then(|| name.clone())
+    }
+
+    fn renew(
+        &mut self,
+        name: Arc<str>,
+        version: String,
+        earlier: &BTreeSet<Arc<str>>,
+    ) -> Result<Arc<str>, Undecodable> {
+        once(&name, earlier)?;
+        if let Some(held) = self.items.get_mut(&name) {
+            held.version = version;
+        }
+        Ok(name)
+    }
+
     fn decode_as(
         &self,
         incoming: &Incoming,
-        decode: impl Fn(&Any) -> Result<Decoded<T>, Undecodable>,
+        decode: impl Fn(&Any, Option<&T>) -> Result<Decoded<T>, Undecodable>,
     ) -> Result<Decoded<T>, Undecodable> {
         let outer = incoming.name.clone();
         if incoming.resource.type_url != self.kind.type_url() {
             let reason = format!("type_url is `{}`", incoming.resource.type_url);
             return Err(Undecodable { name: outer, reason });
         }
-        let (name, value) = decode(&incoming.resource)
+        let own = || resource::own_name(&incoming.resource);
+        let before = outer.clone().or_else(own).and_then(|name| self.get(&name));
+        let (name, value) = decode(&incoming.resource, before.map(|value| &**value))
             .map_err(|error| Undecodable { name: outer.clone().or(error.name), reason: error.reason })?;
         match &outer {
             Some(outer) if **outer != *name => {
@@ -160,14 +179,14 @@ impl<T: Debug> Shelf<T> {
     }
 
     fn put(&mut self, name: Arc<str>, version: String, bytes: [u8; 32], value: T) {
-        let form: [u8; 32] = Sha256::digest(format!("{value:?}")).into();
         match self.items.get_mut(&name) {
-            Some(held) if held.form == form => {
+            // It says the same in other bytes, such as those of a map in another order.
+            Some(held) if *held.value == value => {
                 held.version = version;
                 held.bytes = bytes;
             }
             _ => {
-                self.items.insert(name, Held { version, bytes, form, value: Arc::new(value) });
+                self.items.insert(name, Held { version, bytes, value: Arc::new(value) });
             }
         }
     }
@@ -202,12 +221,29 @@ impl<T: Debug> Shelf<T> {
     }
 }
 
+fn once(name: &Arc<str>, earlier: &BTreeSet<Arc<str>>) -> Result<(), Undecodable> {
+    if earlier.contains(name) {
+        return Err(Undecodable { name: Some(name.to_string()), reason: "named twice in one response".into() });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+    use prost::Message;
+
+    /// A resource of a name and nothing else.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Named {
+        #[prost(string, tag = "1")]
+        name: String,
+    }
 
     /// A toy resource: `name=value`; `!` in the value is an error.
-    fn decode(any: &Any) -> Result<Decoded<String>, Undecodable> {
+    fn decode(any: &Any, _before: Option<&String>) -> Result<Decoded<String>, Undecodable> {
         let text = String::from_utf8_lossy(&any.value).into_owned();
         let (name, value) = text.split_once('=').ok_or(Undecodable { name: None, reason: "no name".into() })?;
         if value.contains('!') {
@@ -259,6 +295,37 @@ mod tests {
         assert!(Arc::ptr_eq(&before, shelf.get("a").unwrap()));
         shelf.apply(update(&["a=2"], true), decode, None, 10);
         assert!(!Arc::ptr_eq(&before, shelf.get("a").unwrap()));
+    }
+
+    #[test]
+    fn what_is_said_in_the_same_bytes_is_not_decoded_again() {
+        let named = |name: &str, version: &str| {
+            let value = Named { name: name.to_owned() }.encode_to_vec();
+            let resource = Any { type_url: Kind::Cluster.type_url().into(), value };
+            Incoming { name: None, version: version.into(), resource }
+        };
+        let update = |resources| Update { kind: Kind::Cluster, resources, removed: Vec::new(), complete: true };
+        let decoded = RefCell::new(Vec::new());
+        let decode = |any: &Any, _: Option<&String>| {
+            let name = resource::own_name(any).unwrap();
+            decoded.borrow_mut().push(name.clone());
+            Ok((name.as_str().into(), name))
+        };
+        let mut shelf = Shelf::new(Kind::Cluster);
+        shelf.apply(update(vec![named("a", "1"), named("b", "1")]), decode, None, 10);
+        shelf.apply(update(vec![named("a", "2"), named("b", "2"), named("c", "2")]), decode, None, 10);
+        assert_eq!(*decoded.borrow(), ["a", "b", "c"]);
+        assert_eq!(shelf.versions().into_values().collect::<Vec<_>>(), ["2", "2", "2"]);
+        let twice = shelf.apply(update(vec![named("a", "3"), named("a", "3")]), decode, None, 10);
+        assert_eq!(twice, ["cluster a: named twice in one response"]);
+        let outer = Incoming { name: Some("a".into()), ..named("a", "4") };
+        let again = Incoming { name: Some("a".into()), ..named("a", "4") };
+        let twice = shelf.apply(update(vec![outer, again]), decode, None, 10);
+        assert_eq!(twice, ["cluster a: named twice in one response"]);
+        let mut other = named("a", "5");
+        other.resource.type_url = Kind::Route.type_url().into();
+        let refused = shelf.apply(update(vec![other]), decode, None, 10);
+        assert_eq!(refused, [format!("cluster without a name: type_url is `{}`", Kind::Route.type_url())]);
     }
 
     #[test]

@@ -86,7 +86,7 @@ pub(crate) fn chain(handler: Handler) -> FilterChain {
 /// A connection manager with one virtual host of these routes; ids are not made.
 pub(crate) fn manager(routes: Vec<Route>) -> HttpManager {
     let host = VirtualHost::new("vh", &["a.test"], routes);
-    let config = RouteConfig::new("rc", vec![host]).unwrap();
+    let config = RouteConfig::new("rc", vec![host.into()]).unwrap();
     let mut manager = HttpManager::new("h", RouteSource::Inline(config.into()));
     manager.generate_request_id = false;
     manager

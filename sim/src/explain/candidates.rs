@@ -74,7 +74,7 @@ pub fn route_config<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a R
 /// The virtual host that `record` was decided by.
 pub fn virtual_host<'a>(snapshot: &'a Snapshot, record: &Record) -> Option<&'a VirtualHost> {
     let name = record.decision.virtual_host.as_ref()?;
-    route_config(snapshot, record)?.virtual_hosts().iter().find(|host| host.name == *name)
+    route_config(snapshot, record)?.virtual_hosts().iter().map(|host| &**host).find(|host| host.name == *name)
 }
 
 /// The route that took the request of `record`.

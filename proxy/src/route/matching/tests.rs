@@ -35,7 +35,8 @@ fn chosen(routes: Vec<RouteMatch>, path: &str) -> Option<u32> {
 fn paths_match_without_their_query() {
     let exact = |path: &str| RouteMatch::path(PathMatcher::Exact(path.into()));
     let separated = |path: &str| RouteMatch::path(PathMatcher::PathSeparatedPrefix(path.into()));
-    let regex = |text: &str| RouteMatch::path(PathMatcher::Regex(Regex::new(&format!("\\A(?:{text})\\z")).unwrap()));
+    let regex =
+        |text: &str| RouteMatch::path(PathMatcher::Regex(Regex::new(&format!("\\A(?:{text})\\z")).unwrap().into()));
     let no_case = |matches: RouteMatch| RouteMatch { case_sensitive: false, ..matches };
     for (rule, path, wanted) in [
         (exact("/exact"), "/exact?x=1", true),

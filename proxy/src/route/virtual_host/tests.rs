@@ -1,11 +1,14 @@
 //! Virtual host choice, by tables and against a naive reading of Envoy.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
 
 fn config(hosts: &[&[&str]]) -> RouteConfig {
-    let hosts = hosts.iter().enumerate().map(|(at, domains)| VirtualHost::new(at.to_string(), domains, Vec::new()));
+    let host = |(at, domains): (usize, &&[&str])| Arc::new(VirtualHost::new(at.to_string(), domains, Vec::new()));
+    let hosts = hosts.iter().enumerate().map(host);
     RouteConfig::new("r", hosts.collect()).unwrap()
 }
 
@@ -49,7 +52,8 @@ fn a_wildcard_stands_for_at_least_one_character() {
 
 #[test]
 fn a_domain_claimed_twice_is_refused() {
-    let hosts = vec![VirtualHost::new("x", &["a"], Vec::new()), VirtualHost::new("y", &["b", "A"], Vec::new())];
+    let host = |name: &str, domains: &[&str]| Arc::new(VirtualHost::new(name, domains, Vec::new()));
+    let hosts = vec![host("x", &["a"]), host("y", &["b", "A"])];
     assert_eq!(RouteConfig::new("r", hosts).err().as_deref(), Some("a"));
 }
 

@@ -10,16 +10,17 @@ use envoy_types::pb::envoy::config::route::v3::{
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 use http::HeaderName;
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 
 use super::fault::{Fault, Within};
+use crate::snapshot::expression::Expression;
 use crate::snapshot::route::{HeaderKey, HeaderMatcher, QueryMatcher, ValueMatcher};
 
 /// Largest compiled regex, in bytes.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A regex that matches a whole text.
-pub fn regex(matcher: &RegexMatcher) -> Result<Regex, Fault> {
+pub fn regex(matcher: &RegexMatcher) -> Result<Expression, Fault> {
     // The expression must be right by itself: `a)|(b` is no expression, though it would be one in brackets.
     let build = |expression: &str| {
         RegexBuilder::new(expression)
@@ -31,7 +32,7 @@ pub fn regex(matcher: &RegexMatcher) -> Result<Regex, Fault> {
     let why = |why| Fault::new("regex", "a regular expression of RE2", format_args!("`{}`: {why}", matcher.regex));
     let rewritten = wavetank_re2::rewrite(&matcher.regex).map_err(why)?;
     build(&rewritten)?;
-    build(&format!("\\A(?:{rewritten})\\z"))
+    build(&format!("\\A(?:{rewritten})\\z")).map(Expression::from)
 }
 
 /// A rule on a string.

@@ -8,8 +8,8 @@
 //!
 //! Files, the outermost message first:
 //! - [`listener`]: `Listener`; with [`filter_chain`], [`http_manager`], [`http_filter`], [`tcp_proxy`]
-//! - [`route_config`]: `RouteConfiguration`, `VirtualHost`; with [`route`], [`route_match`],
-//!   [`route_action`], [`retry`], [`mutation`], [`matcher`]
+//! - [`route_config`]: `RouteConfiguration`, `VirtualHost`, and `host_by_host` only those that changed; with
+//!   [`route`], [`route_match`], [`route_action`], [`retry`], [`mutation`], [`matcher`]
 //! - [`cluster`]: `Cluster`; with [`protocol`], [`outlier`]
 //! - [`assignment`]: endpoints, `ClusterLoadAssignment`
 //! - [`tls`]: transport sockets of both sides
@@ -22,6 +22,7 @@ pub mod assignment;
 pub mod cluster;
 pub mod fault;
 pub mod filter_chain;
+mod host_by_host;
 pub mod http_filter;
 pub mod http_manager;
 pub mod listener;
@@ -49,6 +50,8 @@ pub use fault::{DecodeError, Fault};
 
 use crate::snapshot::{Assignment, Cluster, Listener, RouteConfig};
 
+const ROUTE_CONFIGURATION: &str = "envoy.config.route.v3.RouteConfiguration";
+
 /// Decodes a `Listener`.
 pub fn listener(resource: &Any) -> Result<Listener, DecodeError> {
     let message: lds::Listener = unpack(resource, "listener", "envoy.config.listener.v3.Listener")?;
@@ -57,9 +60,18 @@ pub fn listener(resource: &Any) -> Result<Listener, DecodeError> {
 
 /// Decodes a `RouteConfiguration`.
 pub fn route_config(resource: &Any) -> Result<RouteConfig, DecodeError> {
-    let message: rds::RouteConfiguration =
-        unpack(resource, "route configuration", "envoy.config.route.v3.RouteConfiguration")?;
+    let message: rds::RouteConfiguration = unpack(resource, "route configuration", ROUTE_CONFIGURATION)?;
     route_config::decode(&message).map_err(|fault| fault.of("route configuration", &message.name))
+}
+
+/// The same, sharing with `before`, the version in force, the virtual hosts that stayed as they were.
+pub fn route_config_after(resource: &Any, before: Option<&RouteConfig>) -> Result<RouteConfig, DecodeError> {
+    let shared = if value::type_name(resource) == ROUTE_CONFIGURATION {
+        host_by_host::decode(&resource.value, before)
+    } else {
+        None
+    };
+    shared.map_or_else(|| route_config(resource), Ok)
 }
 
 /// Decodes a `Cluster`.

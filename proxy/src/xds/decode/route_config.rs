@@ -10,6 +10,16 @@ use crate::snapshot::route::{RouteConfig, VirtualHost};
 
 /// A route configuration, from RDS or written in a listener.
 pub fn decode(message: &RouteConfiguration) -> Result<RouteConfig, Fault> {
+    let host = |message| virtual_host(message).map(Arc::new);
+    of_hosts(message, each("virtual_hosts", &message.virtual_hosts, host)?, None)
+}
+
+/// The same with these virtual hosts instead of the message's. Shares with `before` what did not change.
+pub fn of_hosts(
+    message: &RouteConfiguration,
+    hosts: Vec<Arc<VirtualHost>>,
+    before: Option<&RouteConfig>,
+) -> Result<RouteConfig, Fault> {
     fields!(message => RouteConfiguration {
         used: [name, virtual_hosts, request_headers_to_add, request_headers_to_remove, response_headers_to_add,
                response_headers_to_remove, most_specific_header_mutations_wins, ignore_port_in_host_matching],
@@ -19,8 +29,7 @@ pub fn decode(message: &RouteConfiguration) -> Result<RouteConfig, Fault> {
         // A route to a cluster that is not there answers 503; the configuration stands all the same.
         refused_on: [validate_clusters],
     });
-    let hosts = each("virtual_hosts", &message.virtual_hosts, virtual_host)?;
-    let mut config = RouteConfig::new(message.name.as_str(), hosts)
+    let mut config = RouteConfig::after(before, message.name.as_str(), hosts)
         .map_err(|domain| Fault::new("virtual_hosts", "each domain once", format_args!("`{domain}` twice")))?;
     config.ignore_port_in_host_matching = message.ignore_port_in_host_matching;
     config.most_specific_header_mutations_wins = message.most_specific_header_mutations_wins;
@@ -33,7 +42,8 @@ pub fn decode(message: &RouteConfiguration) -> Result<RouteConfig, Fault> {
     Ok(config)
 }
 
-fn virtual_host(message: &ProtoVirtualHost) -> Result<VirtualHost, Fault> {
+/// A virtual host.
+pub fn virtual_host(message: &ProtoVirtualHost) -> Result<VirtualHost, Fault> {
     fields!(message => ProtoVirtualHost {
         used: [name, domains, routes, request_headers_to_add, request_headers_to_remove, response_headers_to_add,
                response_headers_to_remove, include_request_attempt_count, include_attempt_count_in_response,

@@ -4,6 +4,7 @@
 
 mod arbitrary;
 mod clusters;
+mod host_by_host;
 mod listeners;
 mod routes;
 

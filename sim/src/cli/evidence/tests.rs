@@ -204,7 +204,7 @@ fn lines_that_a_proxy_was_given_and_that_decided_nothing_are_named() {
     let route = |line| Route { provenance: from(line), ..Route::new(RouteMatch::prefix("/"), action()) };
     let mut host = VirtualHost::new("go", &["service-go"], vec![route(10), route(11)]);
     host.provenance = from(8);
-    let config = RouteConfig::new("80", vec![host]).unwrap();
+    let config = RouteConfig::new("80", vec![host.into()]).unwrap();
     let snapshot = Snapshot { routes: BTreeMap::from([("80".into(), config.into())]), ..Snapshot::default() };
     let mut outcome = outcome();
     outcome.book.histories.insert("node".to_owned(), vec![(at(0), snapshot.into())]);

@@ -7,7 +7,7 @@ use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use proptest::prelude::*;
 
-use super::super::{assignment, cluster, listener, route_config};
+use super::super::{assignment, cluster, listener, route_config, route_config_after};
 use super::*;
 
 /// Decodes these bytes as every kind of resource.
@@ -17,6 +17,7 @@ fn decode_all(bytes: &[u8]) {
     let _ = assignment(&resource(ClusterLoadAssignment::full_name()));
     let _ = listener(&resource(ProtoListener::full_name()));
     let _ = route_config(&resource(RouteConfiguration::full_name()));
+    let _ = route_config_after(&resource(RouteConfiguration::full_name()), None);
     let manager = filter::ConfigType::TypedConfig(resource(HttpConnectionManager::full_name()));
     let chain = FilterChain {
         filters: vec![Filter { config_type: Some(manager), ..Default::default() }],
@@ -32,7 +33,7 @@ fn decode_all(bytes: &[u8]) {
 }
 
 /// Bytes that look like protobuf: fields of small numbers, with varints and nested fields.
-fn protobuf() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn protobuf() -> impl Strategy<Value = Vec<u8>> {
     let leaf = prop_oneof![
         (1u8..16, 0u8..128).prop_map(|(field, value)| vec![field << 3, value]),
         (1u8..16, "[a-z*/.:%]{0,6}").prop_map(|(field, text)| delimited(field, text.as_bytes())),
@@ -45,7 +46,7 @@ fn protobuf() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn delimited(field: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn delimited(field: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![field << 3 | 2];
     prost::encoding::encode_varint(content.len() as u64, &mut bytes);
     bytes.extend_from_slice(content);

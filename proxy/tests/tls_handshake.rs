@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_proxy::record::TlsState;
 use wavetank_proxy::snapshot::tls::{DownstreamTls, SanMatcher, UpstreamTls, Validation};
 use wavetank_proxy::tls::error::Distrust;
-use wavetank_proxy::tls::secret::Certificate;
+use wavetank_proxy::tls::secret::{Certificate, roots_from_der};
 use wavetank_proxy::tls::{Tls, TlsError, TlsSession, TlsStream};
 
 const CLIENT: &str = "spiffe://cluster.local/ns/foo/sa/cli";
@@ -138,6 +138,24 @@ async fn a_certificate_is_judged_by_the_clock_at_every_connection() {
     world.clock.set_date(tls_support::JUNE_2026 - 365 * 86_400);
     let (near, _) = handshake((&client, &config), (&server, &downstream())).await;
     assert_eq!(refusal(near), TlsError::Untrusted(Distrust::NotValidYet));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_was_trusted_is_refused_once_the_roots_are_others() {
+    let world = World::new();
+    let (client, server) = pair(&world);
+    let config = upstream(exactly(SERVER));
+    for _ in 0..2 {
+        let (near, far) = handshake((&client, &config), (&server, &downstream())).await;
+        assert!(near.is_ok() && far.is_ok());
+    }
+    let other = Authority::new("mesh");
+    server.secrets().set_roots(secret("ROOTCA"), roots_from_der(vec![other.root.clone()]).unwrap());
+    let (_, far) = handshake((&client, &config), (&server, &downstream())).await;
+    assert!(matches!(refusal(far), TlsError::Untrusted(_)));
+    client.secrets().set_roots(secret("ROOTCA"), roots_from_der(vec![other.root.clone()]).unwrap());
+    let (near, _) = handshake((&client, &config), (&server, &downstream())).await;
+    assert!(matches!(refusal(near), TlsError::Untrusted(_)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@
 //! - [`secret`]: the named certificates and roots
 //! - [`context`]: [`Tls`], which accepts and connects
 //! - `hello`: the client's first message, or what came instead
-//! - `verify`: the verdict on a peer's certificate
+//! - `verify`: the verdict on a peer's certificate; `verified`: those that stand
 //! - [`peer`]: what a certificate says
 //! - [`session`]: what a finished handshake established
 //! - [`error`]: why a handshake failed, in Envoy's words
@@ -19,6 +19,7 @@ mod hello;
 pub mod peer;
 pub mod secret;
 pub mod session;
+mod verified;
 mod verify;
 
 pub use context::{Tls, TlsStream};

@@ -1,6 +1,7 @@
 //! The verdict on a peer's certificate: it chains to the named roots, is valid now by the host's wall
 //! clock, may be used for its role, and carries an accepted name. Host names are not compared: identities
-//! are SPIFFE URIs (Envoy: `validation_context`).
+//! are SPIFFE URIs (Envoy: `validation_context`). A chain that was found good is not proved again while its
+//! certificates are valid.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::error::Distrust;
 use super::peer::PeerCertificate;
+use super::verified::{ChainDigest, Role, Validity, VerifiedChains};
 use crate::snapshot::tls::SanMatcher;
 
 /// Judges one side's peers. Implements both of rustls's verifier roles.
@@ -26,6 +28,7 @@ pub(super) struct PeerVerifier {
     algorithms: WebPkiSupportedAlgorithms,
     mandatory: bool,
     root_subjects: Vec<DistinguishedName>,
+    verified: VerifiedChains,
 }
 
 impl PeerVerifier {
@@ -38,7 +41,7 @@ impl PeerVerifier {
         mandatory: bool,
     ) -> Self {
         let root_subjects = roots.as_ref().map_or_else(Vec::new, |roots| roots.subjects());
-        Self { roots, names, algorithms, mandatory, root_subjects }
+        Self { roots, names, algorithms, mandatory, root_subjects, verified: VerifiedChains::default() }
     }
 
     fn judge(
@@ -46,9 +49,30 @@ impl PeerVerifier {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-        usage: KeyUsage,
+        role: Role,
     ) -> Result<(), Error> {
         let Some(roots) = &self.roots else { return Ok(()) };
+        let chain = ChainDigest::of(role, leaf, intermediates);
+        if self.verified.has(chain, now) {
+            return Ok(());
+        }
+        self.judge_afresh(roots, leaf, intermediates, now, role)?;
+        self.verified.keep(chain, Validity::of(leaf, intermediates), now);
+        Ok(())
+    }
+
+    fn judge_afresh(
+        &self,
+        roots: &RootCertStore,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        role: Role,
+    ) -> Result<(), Error> {
+        let usage = match role {
+            Role::Server => KeyUsage::server_auth(),
+            Role::Client => KeyUsage::client_auth(),
+        };
         EndEntityCert::try_from(leaf)
             .and_then(|certificate| {
                 certificate
@@ -127,7 +151,7 @@ impl ServerCertVerifier for PeerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.judge(end_entity, intermediates, now, KeyUsage::server_auth()).map(|()| ServerCertVerified::assertion())
+        self.judge(end_entity, intermediates, now, Role::Server).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -168,7 +192,7 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.judge(end_entity, intermediates, now, KeyUsage::client_auth()).map(|()| ClientCertVerified::assertion())
+        self.judge(end_entity, intermediates, now, Role::Client).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -195,19 +219,4 @@ impl ClientCertVerifier for PeerVerifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn host_names_match_without_case_and_by_one_label_of_wildcard() {
-        let exactly = |wanted: &str, name: &str| accepts_dns(&SanMatcher::Exact(wanted.into()), name);
-        assert!(exactly("a.example.com", "A.Example.com"));
-        assert!(exactly("a.example.com", "*.example.com"));
-        assert!(!exactly("a.b.example.com", "*.example.com"));
-        assert!(!exactly("example.com", "*.example.com"));
-        assert!(!exactly(".example.com", "*.example.com"));
-        assert!(!exactly("a.example.com", "a*.example.com"));
-        let uri = SanMatcher::Exact("spiffe://Cluster.local/a".into());
-        assert!(!accepts(&uri, "spiffe://cluster.local/a"), "a URI is compared as it is");
-    }
-}
+mod tests;

@@ -195,6 +195,27 @@ async fn without_a_protocol_in_common_the_connection_has_none() {
     }
 }
 
+/// Seen of Envoy 1.40; of the suites of TLS 1.3 it is the client's order that decides.
+#[tokio::test(start_paused = true)]
+async fn ciphers_are_offered_in_the_order_of_envoy() {
+    let world = World::new();
+    let (client, _) = pair(&world);
+    let (near, mut far) = tokio::io::duplex(64 << 10);
+    let mut hello = [0; 128];
+    let (config, reading) = (upstream(exactly(SERVER)), far.read_exact(&mut hello));
+    let (sent, _) = tokio::join!(biased; reading, async {
+        tokio::select! {
+            biased;
+            _ = client.connect(&config, near) => {}
+            () = world.sleep(std::time::Duration::from_secs(1)) => {}
+        }
+    });
+    sent.unwrap();
+    // Record and handshake headers, version, random, session id.
+    let ciphers = 5 + 4 + 2 + 32 + 1 + usize::from(hello[43]);
+    assert_eq!(hello[ciphers + 2..][..6], [0x13, 0x01, 0x13, 0x02, 0x13, 0x03]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_name_that_is_no_host_name_is_left_out() {
     let world = World::new();

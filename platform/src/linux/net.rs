@@ -1,7 +1,7 @@
 //! TCP on Linux.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -20,6 +20,18 @@ impl LinuxNet {
         Self { namespace: Some(namespace) }
     }
 
+    fn open(&self, addr: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+        let stream = Type::STREAM.nonblocking();
+        let socket = self.make(|| Socket::new(Domain::for_address(addr), stream, Some(Protocol::TCP)))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(options.reuse_port)?;
+        // What is accepted has it from here.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+        TcpListener::from_std(socket.into())
+    }
+
     /// Makes a socket where this network is.
     fn make<T>(&self, make: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         match &self.namespace {
@@ -32,13 +44,7 @@ impl LinuxNet {
 impl Net for LinuxNet {
     fn listen(&self, addr: SocketAddr, options: ListenOptions) -> BoxFuture<'_, io::Result<Listener>> {
         Box::pin(async move {
-            let stream = Type::STREAM.nonblocking();
-            let socket = self.make(|| Socket::new(Domain::for_address(addr), stream, Some(Protocol::TCP)))?;
-            socket.set_reuse_address(true)?;
-            socket.set_reuse_port(options.reuse_port)?;
-            socket.bind(&addr.into())?;
-            socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-            let listener = TcpListener::from_std(socket.into())?;
+            let listener = self.open(addr, &options)?;
             let local = listener.local_addr()?;
             Ok(Listener::new(LinuxListener(listener), local))
         })
@@ -86,15 +92,32 @@ fn adopt(socket: Socket, peer: &SockAddr) -> io::Result<Stream> {
 }
 
 fn accepted(stream: TcpStream, peer: SocketAddr) -> io::Result<Stream> {
-    stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let original_dst = original_dst(&stream).filter(|dst| dst.0 != local);
+    let original_dst = original_dst(&stream, local.ip()).filter(|dst| dst.0 != local);
     Ok(Stream::new(stream, local, peer, original_dst))
 }
 
-/// `SO_ORIGINAL_DST` of a redirected connection; `None` when netfilter knows nothing of it.
-fn original_dst(stream: &TcpStream) -> Option<OriginalDst> {
+/// `SO_ORIGINAL_DST` of a redirected connection to `local`; `None` when netfilter knows nothing of it.
+fn original_dst(stream: &TcpStream, local: IpAddr) -> Option<OriginalDst> {
     let socket = SockRef::from(stream);
-    let addr = socket.original_dst_v4().or_else(|_| socket.original_dst_v6()).ok()?;
-    addr.as_socket().map(OriginalDst)
+    // An IPv4 connection to an IPv6 socket is IPv4 to netfilter.
+    let addr = if local.to_canonical().is_ipv4() { socket.original_dst_v4() } else { socket.original_dst_v6() };
+    addr.ok()?.as_socket().map(OriginalDst)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_accepted_sends_at_once() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = LinuxNet::default().open(address.parse().unwrap(), &ListenOptions::default()).unwrap();
+            let address = listener.local_addr().unwrap();
+            let (connected, accepted) = tokio::join!(biased; TcpStream::connect(address), listener.accept());
+            let (stream, peer) = accepted.unwrap();
+            assert!(stream.nodelay().unwrap());
+            assert_eq!(connected.unwrap().local_addr().unwrap(), peer);
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub(super) struct Delta {
     /// Taken by the first request.
     node: Option<Node>,
     /// Types asked for on this stream, and the names of those asked for by name.
-    subscribed: BTreeMap<Kind, BTreeSet<Arc<str>>>,
+    subscribed: BTreeMap<Kind, Arc<BTreeSet<Arc<str>>>>,
 }
 
 impl Variant for Delta {
@@ -72,6 +72,9 @@ impl Delta {
             self.subscribed.insert(kind, wanted);
             return Some(request);
         };
+        if Arc::ptr_eq(&wanted, subscribed) {
+            return None;
+        }
         let added = names(wanted.difference(subscribed).collect());
         let dropped = names(subscribed.difference(&wanted).collect());
         if added.is_empty() && dropped.is_empty() {

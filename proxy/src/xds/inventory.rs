@@ -31,6 +31,8 @@ pub(super) struct Inventory {
     routes: Shelf<RouteConfig>,
     /// Named resources wanted, and until when each is waited for; `None`: no longer.
     wants: BTreeMap<(Kind, Arc<str>), Option<Instant>>,
+    /// Their names by type.
+    wanted: BTreeMap<Kind, Arc<BTreeSet<Arc<str>>>>,
     /// Until when the first answer about clusters is waited for; `None`: it came, or not asked yet.
     clusters_deadline: Option<Instant>,
     clusters_asked: bool,
@@ -48,6 +50,7 @@ impl Inventory {
             listeners: Shelf::new(Kind::Listener),
             routes: Shelf::new(Kind::Route),
             wants: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             clusters_deadline: None,
             clusters_asked: false,
             listeners_open: false,
@@ -74,7 +77,10 @@ impl Inventory {
                 *deadline = None;
             }
         }
-        self.renew_wants(now);
+        // Endpoints and routes ask for nothing.
+        if kind.is_wildcard() {
+            self.renew_wants(now);
+        }
         rejections
     }
 
@@ -94,8 +100,8 @@ impl Inventory {
     }
 
     /// Names wanted of a type that is asked for by name; empty for the others.
-    pub(super) fn wanted(&self, kind: Kind) -> BTreeSet<Arc<str>> {
-        self.wants.keys().filter(|(wanted, _)| *wanted == kind).map(|(_, name)| name.clone()).collect()
+    pub(super) fn wanted(&self, kind: Kind) -> Arc<BTreeSet<Arc<str>>> {
+        self.wanted.get(&kind).cloned().unwrap_or_default()
     }
 
     /// Names and versions held of a type.
@@ -159,6 +165,13 @@ impl Inventory {
         self.clusters.iter().filter_map(|(_, cluster)| eds_name(cluster)).for_each(|eds| want(Kind::Assignment, eds));
         self.listeners.iter().flat_map(|(_, listener)| rds_names(listener)).for_each(|rds| want(Kind::Route, rds));
         self.wants = wants;
+        for kind in [Kind::Assignment, Kind::Route] {
+            let names = self.wants.keys().filter(|(wanted, _)| *wanted == kind).map(|(_, name)| name);
+            // The same set is kept while it holds the same names: streams see by that that they need not ask.
+            if !self.wanted.get(&kind).is_some_and(|wanted| wanted.iter().eq(names.clone())) {
+                self.wanted.insert(kind, Arc::new(names.cloned().collect()));
+            }
+        }
         let (assignments, routes) = (self.wanted(Kind::Assignment), self.wanted(Kind::Route));
         self.assignments.keep(&assignments);
         self.routes.keep(&routes);

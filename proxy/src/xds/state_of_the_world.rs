@@ -24,7 +24,7 @@ pub(super) struct StateOfTheWorld {
 
 #[derive(Debug, Default)]
 struct Subscription {
-    names: BTreeSet<Arc<str>>,
+    names: Arc<BTreeSet<Arc<str>>>,
     /// Of the last response accepted on this stream.
     version: String,
     /// Of the last response.
@@ -79,7 +79,9 @@ impl StateOfTheWorld {
             None => {
                 self.subscribed.insert(kind, Subscription { names, ..Subscription::default() });
             }
-            Some(subscription) if subscription.names == names => return None,
+            Some(subscription) if Arc::ptr_eq(&subscription.names, &names) || subscription.names == names => {
+                return None;
+            }
             Some(subscription) => subscription.names = names,
         }
         Some(self.request(kind))

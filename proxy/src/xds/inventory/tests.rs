@@ -143,6 +143,23 @@ fn ads() -> Option<core::ConfigSource> {
     })
 }
 
+#[test]
+fn what_is_wanted_is_one_set_until_its_names_change() {
+    let now = Instant::START;
+    let mut inventory = Inventory::new(100);
+    let mut wanted_after = |said: Said| {
+        inventory.apply(update(&said), now);
+        inventory.wanted(Kind::Assignment)
+    };
+    let first = wanted_after(Said::Clusters(vec![(0, 0, 1), (1, 1, 1)]));
+    assert_eq!(first.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "b"]);
+    for same in [Said::Endpoints(0), Said::Clusters(vec![(0, 1, 2), (1, 0, 1)]), Said::Listeners(vec![(0, 0, 1)])] {
+        assert!(Arc::ptr_eq(&first, &wanted_after(same)));
+    }
+    let other = wanted_after(Said::Clusters(vec![(0, 0, 1), (1, 2, 1)]));
+    assert_eq!(other.iter().map(|name| &**name).collect::<Vec<_>>(), ["a", "c"]);
+}
+
 fn cluster(name: usize, eds: usize, seconds: i64) -> Any {
     let kind = cds::cluster::ClusterDiscoveryType::Type(cds::cluster::DiscoveryType::Eds as i32);
     let eds = cds::cluster::EdsClusterConfig { eds_config: ads(), service_name: NAMES[eds].to_owned() };

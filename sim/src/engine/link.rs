@@ -49,14 +49,47 @@ impl FaultCounter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LinkId(u32);
 
+/// What one direction of a link does to the packets that are sent over it, one after the other.
 #[derive(Debug)]
-struct Link {
-    config: LinkConfig,
-    setting: Option<FaultCounter>,
-    partition: Option<FaultCounter>,
+pub struct Lane {
+    /// What it is like now.
+    pub config: LinkConfig,
     busy_until: Nanos,
     jitter: RandomStream,
     loss: RandomStream,
+}
+
+impl Lane {
+    /// A lane on which nothing has been sent; its choices are drawn from streams of `entropy`.
+    pub fn new(config: LinkConfig, entropy: &Entropy) -> Self {
+        let (jitter, loss) = (entropy.stream_named("jitter"), entropy.stream_named("loss"));
+        Self { config, busy_until: 0, jitter, loss }
+    }
+
+    /// When a packet of `size` bytes sent now arrives; `None` when it is lost. Times are nanoseconds of any clock.
+    pub fn transit(&mut self, now: u64, size: u32) -> Option<u64> {
+        let config = &self.config;
+        let sent = match config.bandwidth {
+            None => now,
+            Some(rate) => {
+                let wire = u64::from(size).saturating_mul(8_000_000_000) / rate.max(1);
+                self.busy_until = self.busy_until.max(now).saturating_add(wire);
+                self.busy_until
+            }
+        };
+        if config.loss > 0.0 && self.loss.chance(config.loss) {
+            return None;
+        }
+        let jitter = if config.jitter.is_zero() { Duration::ZERO } else { self.jitter.duration_below(config.jitter) };
+        Some(sent.saturating_add(nanos(config.latency)).saturating_add(nanos(jitter)))
+    }
+}
+
+#[derive(Debug)]
+struct Link {
+    lane: Lane,
+    setting: Option<FaultCounter>,
+    partition: Option<FaultCounter>,
 }
 
 /// Every direction of every link in use.
@@ -79,14 +112,7 @@ impl Links {
         let (entropy, default, links) = (&self.entropy, self.default, &mut self.links);
         *self.ids.entry((from, to)).or_insert_with(|| {
             let entropy = entropy.fork(&format!("{}->{}", from.0, to.0));
-            links.push(Link {
-                config: default,
-                setting: None,
-                partition: None,
-                busy_until: 0,
-                jitter: entropy.stream_named("jitter"),
-                loss: entropy.stream_named("loss"),
-            });
+            links.push(Link { lane: Lane::new(default, &entropy), setting: None, partition: None });
             LinkId(links.len() as u32 - 1)
         })
     }
@@ -94,7 +120,7 @@ impl Links {
     pub(super) fn set(&mut self, from: PodId, to: PodId, config: LinkConfig, counter: FaultCounter) {
         let id = self.id(from, to);
         let link = &mut self.links[id.0 as usize];
-        link.config = config;
+        link.lane.config = config;
         link.setting = Some(counter);
     }
 
@@ -107,11 +133,11 @@ impl Links {
     pub(super) fn is_open(&mut self, from: PodId, to: PodId) -> bool {
         let id = self.id(from, to);
         let link = &self.links[id.0 as usize];
-        link.partition.is_none() && link.config.loss < 1.0
+        link.partition.is_none() && link.lane.config.loss < 1.0
     }
 
     pub(super) fn latency(&self, id: LinkId) -> Nanos {
-        nanos(self.links[id.0 as usize].config.latency)
+        nanos(self.links[id.0 as usize].lane.config.latency)
     }
 
     /// When a packet of `size` bytes sent now arrives; `None` when it is lost.
@@ -124,20 +150,7 @@ impl Links {
         if let Some(counter) = &link.setting {
             counter.touch();
         }
-        let config = &link.config;
-        let sent = match config.bandwidth {
-            None => now,
-            Some(rate) => {
-                let wire = u64::from(size).saturating_mul(8_000_000_000) / rate.max(1);
-                link.busy_until = link.busy_until.max(now).saturating_add(wire);
-                link.busy_until
-            }
-        };
-        if config.loss > 0.0 && link.loss.chance(config.loss) {
-            return None;
-        }
-        let jitter = if config.jitter.is_zero() { Duration::ZERO } else { link.jitter.duration_below(config.jitter) };
-        Some(sent.saturating_add(nanos(config.latency)).saturating_add(nanos(jitter)))
+        link.lane.transit(now, size)
     }
 }
 

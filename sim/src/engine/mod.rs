@@ -44,7 +44,7 @@ pub use choice::Engine;
 pub use clock::EPOCH;
 pub use fault::Direction;
 pub use handle::TankHandle;
-pub use link::{FaultCounter, LinkConfig};
+pub use link::{FaultCounter, Lane, LinkConfig};
 pub use nat::{Capture, ServiceAddr};
 pub use pod::{Container, PodId, PodSpec};
 pub use tank::{Tank, TankConfig};

@@ -100,7 +100,11 @@ impl LinkBook {
                 changing.map(|(fault, _)| *fault).collect::<BTreeSet<_>>()
             };
             let here = self.asked.get(&(*from, *to)).cloned().unwrap_or_default();
-            let counter = tank.set_link_one_way(*from, *to, worse(self.own((*from, *to)), here.values()));
+            let asked = here.values().filter_map(|asked| match asked {
+                Asked::Partition => None,
+                Asked::Change(change) => Some(change),
+            });
+            let counter = tank.set_link_one_way(*from, *to, worse(self.own((*from, *to)), asked));
             self.counting.push((counter, changes(&here)));
             // Healing is both ways, so the way back is cut again where it is to be.
             tank.heal(*from, *to);
@@ -117,17 +121,16 @@ impl LinkBook {
 }
 
 /// A link that is as bad as all of `asked` together make it.
-fn worse<'a>(base: LinkConfig, asked: impl Iterator<Item = &'a Asked>) -> LinkConfig {
+pub fn worse<'a>(base: LinkConfig, asked: impl Iterator<Item = &'a LinkChange>) -> LinkConfig {
     let mut link = base;
     for asked in asked {
         match asked {
-            Asked::Partition => {}
-            Asked::Change(LinkChange::Delay { by, jitter }) => {
+            LinkChange::Delay { by, jitter } => {
                 link.latency += *by;
                 link.jitter += *jitter;
             }
-            Asked::Change(LinkChange::Loss(percent)) => link.loss = link.loss.max(percent / 100.0),
-            Asked::Change(LinkChange::Bandwidth(bits)) => {
+            LinkChange::Loss(percent) => link.loss = link.loss.max(percent / 100.0),
+            LinkChange::Bandwidth(bits) => {
                 link.bandwidth = Some(link.bandwidth.map_or(*bits, |own| own.min(*bits)));
             }
         }
@@ -149,11 +152,10 @@ mod tests {
             LinkChange::Loss(2.0),
             LinkChange::Bandwidth(1000),
             LinkChange::Bandwidth(500),
-        ]
-        .map(Asked::Change);
+        ];
         let base = LinkConfig { latency: millis(1), jitter: Duration::ZERO, loss: 0.0, bandwidth: None };
         let wanted = LinkConfig { latency: millis(16), jitter: millis(1), loss: 0.1, bandwidth: Some(500) };
         assert_eq!(worse(base, asked.iter()), wanted);
-        assert_eq!(worse(base, [Asked::Partition].iter()), base);
+        assert_eq!(worse(base, [].iter()), base);
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn set(scenario: &Scenario, cast: &Cast, tank: &TankHandle, roster: &
     book
 }
 
-fn laid_over(own: &OwnLink, below: LinkConfig) -> LinkConfig {
+/// What a link is like that is as `below` where it does not say.
+pub(super) fn laid_over(own: &OwnLink, below: LinkConfig) -> LinkConfig {
     LinkConfig {
         latency: own.latency.unwrap_or(below.latency),
         jitter: own.jitter.unwrap_or(below.jitter),

@@ -147,7 +147,7 @@ pub(super) fn dialect(compat: Compat) -> Dialect {
 }
 
 /// Puts the delay of pushes on the links.
-fn delay_pushes(scenario: &Scenario, side: &dyn Side) {
+pub(super) fn delay_pushes(scenario: &Scenario, side: &dyn Side) {
     if let (Some(delay), Ok(control)) = (scenario.push_delay, "control-plane".parse()) {
         side.worsen(usize::MAX, &Link { a: control, b: Selector::ANY, both: false }, delay);
     }

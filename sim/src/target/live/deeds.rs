@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -14,8 +13,8 @@ use wavetank_proxy::record::{Provenance, Record};
 
 use super::super::mesh::node_id;
 use super::super::outcome::RunError;
-use super::super::side::{Seat, Side, Touched, directions};
-use super::links::{Loss, Way};
+use super::super::side::{Side, Touched};
+use super::links::Way;
 use super::network::Host;
 use super::world::{World, broken, lock};
 use crate::fault::{Link, LinkChange};
@@ -76,21 +75,16 @@ impl Live {
         touched
     }
 
-    fn ip(&self, seat: Seat) -> Ipv4Addr {
-        self.0.network.host(seat).ip
-    }
-
     fn ways(&self, link: &Link) -> Vec<Way> {
-        let ways = directions(&self.0.cast, link).into_iter();
-        ways.map(|(from, to)| (Some(self.ip(from)), Some(self.ip(to)))).collect()
+        self.0.ways(link).into_iter().map(|(from, to)| (Some(from), Some(to))).collect()
     }
 
     /// Cuts everything from and to a pod.
     fn isolate(&self, pod: usize) -> Result<(), RunError> {
         let ip = Some(self.0.cast.pod(pod).ip);
         let node = &self.0.network.node;
-        let into = self.0.links.worsen(node, &powerless(pod, "in"), &[(None, ip)], Loss::All);
-        let out = self.0.links.worsen(node, &powerless(pod, "out"), &[(ip, None)], Loss::All);
+        let into = self.0.links.cut(node, &powerless(pod, "in"), &[(None, ip)]);
+        let out = self.0.links.cut(node, &powerless(pod, "out"), &[(ip, None)]);
         into.and(out).map_err(|error| broken("a pod cannot be cut off", &error))
     }
 }
@@ -244,22 +238,24 @@ impl Side for Live {
     }
 
     fn cut(&self, fault: usize, link: &Link) {
-        let worsened = self.0.links.worsen(&self.0.network.node, &chain(fault), &self.ways(link), Loss::All);
-        self.0.note(worsened);
+        self.0.note(self.0.links.cut(&self.0.network.node, &chain(fault), &self.ways(link)));
     }
 
     fn worsen(&self, fault: usize, link: &Link, change: LinkChange) {
-        // A scenario that asks for more is not run.
-        let LinkChange::Loss(percent) = change else { return };
-        let loss = Loss::Percent(percent);
-        self.0.note(self.0.links.worsen(&self.0.network.node, &chain(fault), &self.ways(link), loss));
+        // Whoever asks for this has lanes.
+        let Some(lanes) = &self.0.lanes else { return };
+        self.0.note(lanes.change(&self.0.network.node, fault, &self.0.ways(link), change));
     }
 
     fn mend(&self, fault: usize) {
         self.0.note(self.0.links.mend(&self.0.network.node, &chain(fault)));
+        if let Some(lanes) = &self.0.lanes {
+            lanes.mend(fault);
+        }
     }
 
     fn packets_touched(&self, fault: usize) -> u64 {
-        self.0.links.touched(&self.0.network.node, &chain(fault))
+        let slow = self.0.lanes.as_ref().map_or(0, |lanes| lanes.touched(fault));
+        slow + self.0.links.touched(&self.0.network.node, &chain(fault))
     }
 }

@@ -1,4 +1,4 @@
-//! Links that are cut or lose packets, by rules of the node's firewall; the rules count what they touch.
+//! Links that are cut, by rules of the node's firewall; the rules count what they touch.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,19 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::network::{Host, run_within};
 
-/// What a rule does to the packets of one direction.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Loss {
-    /// Drops all.
-    All,
-    /// Drops this share, in percent.
-    Percent(f64),
-}
-
 /// One direction: from, to; `None` is anyone.
 pub(super) type Way = (Option<Ipv4Addr>, Option<Ipv4Addr>);
 
-/// The links that are worse than they were, by who asked for it.
+/// The links that are cut, by who asked for it.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     /// Packets that were touched by what is over.
@@ -27,20 +18,14 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Drops packets on these ways, until [`mend`](Self::mend) is called with this name.
+    /// Drops all packets on these ways, until [`mend`](Self::mend) is called with this name.
     ///
     /// Errs when the firewall refuses.
-    pub(super) fn worsen(&self, node: &Host, name: &str, ways: &[Way], loss: Loss) -> io::Result<()> {
+    pub(super) fn cut(&self, node: &Host, name: &str, ways: &[Way]) -> io::Result<()> {
         let mut rules = format!("*filter\n:{name} - [0:0]\n");
         for (from, to) in ways {
             let end = |flag: &str, ip: &Option<Ipv4Addr>| ip.map(|ip| format!(" {flag} {ip}")).unwrap_or_default();
-            let how = match loss {
-                Loss::All => String::new(),
-                Loss::Percent(percent) => {
-                    format!(" -m statistic --mode random --probability {:.6}", (percent / 100.0).clamp(0.0, 1.0))
-                }
-            };
-            rules += &format!("-A {name}{}{}{how} -j DROP\n", end("-s", from), end("-d", to));
+            rules += &format!("-A {name}{}{} -j DROP\n", end("-s", from), end("-d", to));
         }
         rules += &format!("-I FORWARD -j {name}\nCOMMIT\n");
         run_within(node, "iptables-restore", &["--noflush", "--wait"], &rules).map(|_| ())

@@ -3,7 +3,7 @@
 //!
 //! A run makes a network, starts the control plane, the programs and the proxies in it, sends the scenario's traffic
 //! from the pods, breaks what is to be broken by ending processes and dropping packets, and reads what everyone wrote.
-//! What this kernel cannot do, delay a packet for one, is not judged.
+//! What this kernel cannot do is not judged.
 //!
 //! Files, in the order a run meets them:
 //! - `tools`: the programs it starts
@@ -16,6 +16,7 @@
 //! - `envoy`, [`agent`], [`grpc`]: an Envoy in its place, and what serves it its secrets
 //! - `plane`: what the control plane tells of itself
 //! - `world`: all of it, and the endpoint controller
+//! - `queue`, `lanes`: links that are slower, narrower or worse than this machine's
 //! - `links`, `deeds`: breaking and mending
 //! - `tail`, `envoy_log`, `envoy_events`: what proxies wrote
 
@@ -29,11 +30,13 @@ mod envoy;
 mod envoy_events;
 mod envoy_log;
 pub mod grpc;
+mod lanes;
 mod links;
 mod names;
 mod network;
 mod plane;
 mod process;
+mod queue;
 mod sidecar;
 mod tail;
 mod tools;
@@ -57,19 +60,21 @@ use super::dry;
 use super::exchanges::Exchanges;
 use super::faults::{Faults, reserve};
 use super::outcome::{RunError, RunOutcome, TargetKind};
+use super::own_links;
 use super::sending::send;
 use super::side::Side;
-use super::tank::{add, cast_of, dialect};
+use super::tank::{add, cast_of, delay_pushes, dialect};
 use super::timeline::Timeline;
 use super::who::Who;
 use super::witness::{Driven, ejections, in_order, witness};
 use crate::explain::Book;
-use crate::fault::{FaultKind, FaultOutcome, LinkChange};
+use crate::fault::{Fault, FaultKind, FaultOutcome};
 use crate::observe::{Observation, ObservationLog};
-use crate::scenario::Scenario;
+use crate::scenario::{self, Scenario};
 use crate::world::cast::{Cast, Role};
 use crate::world::{kube, manifests};
 use deeds::Live;
+use lanes::Lanes;
 use network::Network;
 use tools::Tools;
 use world::{World, broken, lock};
@@ -91,24 +96,36 @@ pub struct LiveOptions {
     pub keep: Option<PathBuf>,
 }
 
-/// What a scenario asks for that this kernel cannot do; `None`: nothing.
-fn beyond(scenario: &Scenario) -> Option<&'static str> {
-    let kinds = || scenario.faults.iter().map(|fault| &fault.kind);
-    let links = || scenario.links.iter();
-    if kinds().any(|kind| matches!(kind, FaultKind::Link(_, LinkChange::Delay { .. }))) {
-        Some("no link can be delayed without netem")
-    } else if kinds().any(|kind| matches!(kind, FaultKind::Link(_, LinkChange::Bandwidth(_))))
-        || links().any(|own| own.bandwidth.is_some())
-        || scenario.network.bandwidth.is_some()
-    {
-        Some("no link can be narrowed without netem")
-    } else if scenario.network.loss_percent > 0.0 || links().any(|own| own.loss_percent.is_some()) {
-        Some("the network itself loses no packets here")
-    } else if scenario.push_delay.is_some() {
-        Some("pushes cannot be delayed without netem")
-    } else {
-        None
+/// Whether a scenario asks for links that are not like this machine's own.
+fn asks_of_links(scenario: &Scenario) -> bool {
+    let changes = |fault: &Fault| matches!(fault.kind, FaultKind::Link(..));
+    scenario.network != scenario::Network::default()
+        || !scenario.links.is_empty()
+        || scenario.push_delay.is_some()
+        || scenario.faults.iter().any(changes)
+}
+
+/// Makes links as the scenario asks for them.
+///
+/// Errs when this kernel hands no packets to programs, and when the firewall refuses.
+async fn set_links(world: &mut World, scenario: &Scenario) -> Result<(), RunError> {
+    if !asks_of_links(scenario) {
+        return Ok(());
     }
+    let (node, base) = (&world.network.node, own_links::link(&scenario.network));
+    let everywhere = scenario.network != scenario::Network::default();
+    let lanes = Lanes::start(&world.door, node, base, everywhere, world.door.entropy.fork("links")).await;
+    let lanes = lanes.map_err(|error| {
+        tracing::info!(%error, "no queue of packets");
+        RunError::Beyond("links are not as the scenario asks: this kernel hands no packets to programs (NFQUEUE)")
+    })?;
+    for own in &scenario.links {
+        let below = |way| (way, own_links::laid_over(own, lanes.own(way)));
+        let laid: Vec<_> = world.ways(&own.link).into_iter().map(below).collect();
+        lanes.set_own(node, laid.into_iter()).map_err(|error| broken("a link stays as it was", &error))?;
+    }
+    world.lanes = Some(lanes);
+    Ok(())
 }
 
 /// Runs `scenario` on this machine; `seed` draws the times of arrivals and shares of failures, and nothing else.
@@ -132,9 +149,6 @@ pub fn run(options: &LiveOptions, scenario: &Scenario, seed: u64) -> Result<RunO
 }
 
 async fn live(options: &LiveOptions, scenario: &Scenario, seed: u64) -> Result<RunOutcome, RunError> {
-    if let Some(why) = beyond(scenario) {
-        return Err(RunError::Beyond(why));
-    }
     let found = dry::check(scenario, true);
     if let Some(refused) = found.refused.into_iter().next() {
         return Err(RunError::Scenario(refused));
@@ -152,7 +166,8 @@ async fn live(options: &LiveOptions, scenario: &Scenario, seed: u64) -> Result<R
     let door = wavetank_platform::linux::platform().map_err(|error| broken("no platform", &error))?;
     let door = Platform { entropy: wavetank_platform::Entropy::from_seed(seed), ..door };
     let folder = Folder::make(options).map_err(|error| broken("no folder for the run", &error))?;
-    let world = prepare(scenario, cast, door, tools, &folder).map_err(|error| broken("no network", &error))?;
+    let mut world = prepare(scenario, cast, door, tools, &folder).map_err(|error| broken("no network", &error))?;
+    set_links(&mut world, scenario).await?;
     let live = Live(Arc::new(world));
     converge(&live).await?;
     go(&live, scenario, callers, fresh, found.diagnostics).await
@@ -259,6 +274,7 @@ async fn go(
     let (side, world): (Arc<dyn Side>, _) = (Arc::new(live.clone()), &live.0);
     let (clock, entropy) = (&world.door.clock, &world.door.entropy);
     let start = clock.now();
+    delay_pushes(scenario, &*side);
     let faults = Faults::set_off(scenario, fresh, &side, entropy.fork("fault"), start);
     let timeline = Timeline::set_off(scenario, &side, start);
     let at = |seat| world.platform_at(seat);

@@ -28,7 +28,7 @@ const NAMESPACES: &str = "/run/netns";
 const OVERLAYS: &str = "/etc/netns";
 
 /// A place in the network.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Host {
     /// The namespace's name.
     pub(super) name: String,

@@ -15,10 +15,11 @@ use wavetank_platform::{ConnectOptions, Platform, UnixTime};
 
 use super::super::mesh::node_id;
 use super::super::outcome::RunError;
-use super::super::side::Seat;
+use super::super::side::{Seat, directions};
 use super::api::Api;
 use super::app::App;
 use super::balance::{self, Table};
+use super::lanes::{Lanes, Way};
 use super::links::Links;
 use super::names::Names;
 use super::network::{Host, Network};
@@ -26,6 +27,7 @@ use super::plane::{Status, Watch};
 use super::process::{Process, Start};
 use super::sidecar::Sidecar;
 use super::tools::Tools;
+use crate::fault::Link;
 use crate::world::cast::{Cast, Pod, Role};
 use crate::world::kubelet::Delays;
 use crate::world::readiness::Readiness;
@@ -51,6 +53,8 @@ pub(super) struct World {
     pub(super) api: Arc<Mutex<Api>>,
     pub(super) standing: Arc<Mutex<Standing>>,
     pub(super) links: Links,
+    /// Where the scenario asks for links that are not like this machine's.
+    pub(super) lanes: Option<Lanes>,
     pub(super) delays: Delays,
     pub(super) watch: Watch,
     pub(super) pods: Vec<Mutex<InPod>>,
@@ -98,6 +102,7 @@ impl World {
             pods: cast.all_pods().map(|_| Mutex::default()).collect(),
             readiness: Mutex::new(Readiness::new(&cast)),
             links: Links::default(),
+            lanes: None,
             delays: Delays::default(),
             cast,
             dialect,
@@ -122,6 +127,12 @@ impl World {
     /// This program, on the node.
     pub(super) fn node_platform(&self) -> Platform {
         on_node(&self.door, &self.network, &self.cast)
+    }
+
+    /// The directions that a link stands for.
+    pub(super) fn ways(&self, link: &Link) -> Vec<Way> {
+        let ip = |seat| self.network.host(seat).ip;
+        directions(&self.cast, link).into_iter().map(|(from, to)| (ip(from), ip(to))).collect()
     }
 
     pub(super) fn host(&self, pod: usize) -> &Host {

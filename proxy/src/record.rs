@@ -186,10 +186,20 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// The connection used; `None` when none was opened.
     pub upstream: Option<Leg>,
+    /// Whose endpoint it is, as its metadata says ([`crate::snapshot::Endpoint::workload`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Arc<str>>,
     /// Why no response came, as Envoy's reset reason (`remote_connection_failure`, …); `None` on a response.
     pub failure: Option<Arc<str>>,
     /// Transport detail of the failure (`delayed_connect_error:_Connection_refused`), if any.
     pub transport_failure: Option<Arc<str>>,
+}
+
+/// How a gRPC call ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Grpc {
+    /// `grpc-status` of the response's head or trailers; `None` when it had none, or no number.
+    pub status: Option<u16>,
 }
 
 /// The rules a request met, in the order it met them. A `None` was not reached or not matched.
@@ -253,6 +263,9 @@ pub struct Record {
     pub user_agent: Option<Arc<str>>,
     /// Status sent downstream; 0 when none was.
     pub status: u16,
+    /// Of a gRPC request: how it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<Grpc>,
     /// Response flags, in the order they were set.
     pub flags: Vec<Flag>,
     /// Envoy's response code details (`via_upstream`, `route_not_found`, …).
@@ -278,6 +291,11 @@ impl Record {
     /// The endpoint that answered, or the last one tried.
     pub fn endpoint(&self) -> Option<SocketAddr> {
         self.attempts.iter().rev().find_map(|attempt| attempt.endpoint)
+    }
+
+    /// Whose endpoint the last try with a connection was at.
+    pub fn workload(&self) -> Option<&str> {
+        self.attempts.iter().rev().find(|attempt| attempt.upstream.is_some())?.workload.as_deref()
     }
 
     /// The upstream connection of the last try that had one.

@@ -51,6 +51,7 @@ fn record(pod: &Pod, direction: Direction, start: u64, caller: SocketAddr, tls: 
         request_id: Some("r1".into()),
         user_agent: None,
         status: 200,
+        grpc: None,
         flags: Vec::new(),
         details: "via_upstream".into(),
         bytes_received: 0,
@@ -71,6 +72,7 @@ fn attempt(local: SocketAddr, remote: SocketAddr, tls: TlsState) -> Attempt {
         upstream: Some(Leg { local, remote, tls }),
         failure: None,
         transport_failure: None,
+        workload: None,
     }
 }
 

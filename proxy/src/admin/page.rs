@@ -106,7 +106,7 @@ pub fn answer(view: &View, door: Door, method: &Method, path: &str) -> Page {
         Route::Stats => text(StatusCode::OK, envoy::text(&view.counted().1)),
         Route::Prometheus => {
             let (counts, stats) = view.counted();
-            let metrics = prometheus::text(&counts, &stats, &view.workload);
+            let metrics = prometheus::text(&counts, &stats, &view.workload, &view.process.store.current());
             Page { media_type: prometheus::MEDIA_TYPE, ..text(StatusCode::OK, metrics) }
         }
         Route::ConfigDump => json(config_dump::dump(view)),

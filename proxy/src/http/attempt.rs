@@ -138,6 +138,7 @@ impl Attempting<'_> {
             duration: std::time::Duration::ZERO,
             status: None,
             upstream: None,
+            workload: None,
             failure: None,
             transport_failure: None,
         }
@@ -203,6 +204,7 @@ impl Attempting<'_> {
         };
         let lease = lease.map_err(Ended::Reset)?;
         noted.upstream = Some(lease.leg().clone());
+        noted.workload = picked.workload.clone();
         Ok(lease)
     }
 

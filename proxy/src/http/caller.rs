@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use wavetank_platform::{BoxFuture, Instant};
@@ -13,6 +13,7 @@ use wavetank_platform::{BoxFuture, Instant};
 use super::gate::Passage;
 use super::headers::{HeaderList, ResponseFacts, finish_response};
 use super::intake::Form;
+use super::names;
 use super::open_record::OpenRecord;
 use super::progress::Progress;
 use super::reply::{LocalReply, ReplyFacts};
@@ -20,7 +21,7 @@ use super::response_body::ResponseBody;
 use crate::drain::{Draining, Stage};
 use crate::idle::Activity;
 use crate::listener::accepted::Facts;
-use crate::record::Protocol;
+use crate::record::{Protocol, Record};
 use crate::shared::Shared;
 use crate::snapshot::listener::HttpManager;
 use crate::snapshot::route::HeaderMutations;
@@ -167,6 +168,7 @@ impl Answering<'_> {
             levels,
         });
         record.record.status = response.status().as_u16();
+        note_grpc_status(&mut record.record, response.headers());
         response
     }
 
@@ -187,6 +189,7 @@ impl Answering<'_> {
         parts.extensions.clear();
         name_status(parts.status, &mut parts.extensions);
         record.record.status = parts.status.as_u16();
+        note_grpc_status(&mut record.record, &parts.headers);
         record.record.details = "via_upstream".into();
         Response::from_parts(parts, body(incoming, record))
     }
@@ -211,4 +214,13 @@ fn name_status(status: StatusCode, extensions: &mut http::Extensions) {
         _ => return,
     };
     extensions.insert(reason);
+}
+
+/// Notes the status of a gRPC call from the head or the trailers of its response.
+pub(super) fn note_grpc_status(record: &mut Record, fields: &HeaderMap) {
+    if let Some(grpc) = &mut record.grpc
+        && let Some(status) = fields.get(&names::GRPC_STATUS)
+    {
+        grpc.status = status.to_str().ok().and_then(|status| status.parse().ok());
+    }
 }

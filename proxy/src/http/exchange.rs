@@ -16,6 +16,7 @@ use super::open_record::OpenRecord;
 use super::progress::Progress;
 use super::reply::{Failure, LocalReply};
 use super::response_body::ResponseBody;
+use crate::record::Grpc;
 use crate::route::{RequestHead, redirect, select_route, select_virtual_host};
 use crate::snapshot::RouteConfig;
 use crate::snapshot::listener::RouteSource;
@@ -101,6 +102,7 @@ fn note_head(record: &mut OpenRecord, intake: &Intake) {
     record.method = intake.method.as_str().into();
     record.authority = intake.authority.as_str().into();
     record.path = intake.received_path.as_str().into();
+    record.grpc = intake.form.grpc.then(Grpc::default);
     let agent = intake.headers.get(&http::header::USER_AGENT);
     record.user_agent = agent.and_then(|agent| agent.to_str().ok()).map(Into::into);
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::caller::note_grpc_status;
 use super::open_record::OpenRecord;
 use super::progress::Receiving;
 use super::reply::Aborted;
@@ -106,6 +107,9 @@ impl Relay {
                 self.watchdog.touch();
                 if let Some((record, data)) = self.record.as_mut().zip(frame.data_ref()) {
                     record.record.bytes_sent += data.len() as u64;
+                }
+                if let Some((record, trailers)) = self.record.as_mut().zip(frame.trailers_ref()) {
+                    note_grpc_status(&mut record.record, trailers);
                 }
                 if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish();

@@ -72,6 +72,7 @@ impl Facts {
             request_id: None,
             user_agent: None,
             status: 0,
+            grpc: None,
             flags: Vec::new(),
             details: empty,
             bytes_received: 0,

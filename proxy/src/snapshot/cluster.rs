@@ -43,6 +43,8 @@ pub struct Cluster {
     pub update_merge_window: Duration,
     /// Local address of connections to endpoints (`upstream_bind_config`).
     pub source: Option<std::net::IpAddr>,
+    /// The Service that it leads to, as its metadata says.
+    pub service: Option<Arc<ServiceName>>,
     /// Line that brought the cluster.
     pub provenance: Option<Provenance>,
 }
@@ -69,6 +71,7 @@ impl Cluster {
             outlier_detection: None,
             update_merge_window: Duration::from_secs(1),
             source: None,
+            service: None,
             provenance: None,
         }
     }
@@ -80,6 +83,17 @@ impl Cluster {
         };
         self.transport_socket_matches.iter().find(holds).map_or(&self.transport_socket, |found| &found.socket)
     }
+}
+
+/// Metadata `istio`, the first of `services`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServiceName {
+    /// Its host: `web.shop.svc.cluster.local`.
+    pub host: Arc<str>,
+    /// Its name; where it says none, its host's first label.
+    pub name: Arc<str>,
+    /// Its namespace; empty where it says none.
+    pub namespace: Arc<str>,
 }
 
 /// Cluster type.
@@ -149,12 +163,15 @@ pub struct Endpoint {
     pub weight: u32,
     /// `envoy.transport_socket_match` metadata.
     pub transport_socket_match: BTreeMap<Arc<str>, Arc<str>>,
+    /// Metadata `istio`, key `workload`: name, namespace, canonical service, canonical revision and cluster of the
+    /// workload that it is of, with `;` between them.
+    pub workload: Option<Arc<str>>,
 }
 
 impl Endpoint {
     /// A healthy endpoint of weight 1 without metadata.
     pub fn at(address: SocketAddr) -> Self {
-        Self { address, healthy: true, weight: 1, transport_socket_match: BTreeMap::new() }
+        Self { address, healthy: true, weight: 1, transport_socket_match: BTreeMap::new(), workload: None }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::Equivalent;
 
-use crate::record::{Direction, Flag, Protocol, Record, TlsState};
+use crate::record::{Direction, Flag, Grpc, Protocol, Record, TlsState};
 
 /// Every flag, in the order in which they are printed.
 const FLAGS: [Flag; 19] = [
@@ -70,9 +70,31 @@ pub(crate) struct Seen<'a> {
     pub(crate) downstream: Option<&'a str>,
     /// Whether the endpoint's connection was mutual TLS, and to whom.
     pub(crate) upstream: Option<&'a str>,
+    /// Whose endpoint it was, as its metadata says.
+    pub(crate) workload: Option<&'a str>,
+    /// Of a gRPC call: how it ended.
+    pub(crate) grpc: Option<Grpc>,
 }
 
+/// Stands for a cluster where there are too many sets of labels.
+const OVERFLOW: &str = "overflow";
+
 impl<'a> Seen<'a> {
+    /// What is left of it where there are too many.
+    pub(crate) fn overflow(&self) -> Seen<'static> {
+        Seen {
+            direction: self.direction,
+            protocol: self.protocol,
+            status: 0,
+            flags: FlagSet::default(),
+            cluster: OVERFLOW,
+            downstream: None,
+            upstream: None,
+            workload: None,
+            grpc: None,
+        }
+    }
+
     /// What `record` says.
     pub(crate) fn of(record: &'a Record) -> Self {
         Self {
@@ -83,6 +105,8 @@ impl<'a> Seen<'a> {
             cluster: record.decision.cluster.as_deref().unwrap_or_default(),
             downstream: mutual(&record.downstream.tls),
             upstream: record.upstream().and_then(|leg| mutual(&leg.tls)),
+            workload: record.workload(),
+            grpc: record.grpc,
         }
     }
 }
@@ -104,6 +128,8 @@ pub(crate) struct Key {
     cluster: Arc<str>,
     downstream: Option<Arc<str>>,
     upstream: Option<Arc<str>>,
+    workload: Option<Arc<str>>,
+    grpc: Option<Grpc>,
 }
 
 impl Key {
@@ -117,6 +143,8 @@ impl Key {
             cluster: seen.cluster.into(),
             downstream: seen.downstream.map(Into::into),
             upstream: seen.upstream.map(Into::into),
+            workload: seen.workload.map(Into::into),
+            grpc: seen.grpc,
         }
     }
 
@@ -130,6 +158,8 @@ impl Key {
             cluster: &self.cluster,
             downstream: self.downstream.as_deref(),
             upstream: self.upstream.as_deref(),
+            workload: self.workload.as_deref(),
+            grpc: self.grpc,
         }
     }
 }
@@ -221,6 +251,8 @@ mod tests {
             cluster: "outbound|80||a.b.svc.cluster.local",
             downstream: None,
             upstream: Some("spiffe://cluster.local/ns/b/sa/a"),
+            workload: Some("a;b;a;v1;Kubernetes"),
+            grpc: None,
         };
         let (key, build) = (Key::keep(&seen), Fold::default());
         assert!(seen.equivalent(&key));
@@ -229,6 +261,8 @@ mod tests {
             Seen { status: 201, ..seen },
             Seen { cluster: "outbound|80||a.b.svc.cluster.loca", ..seen },
             Seen { upstream: None, ..seen },
+            Seen { workload: Some("a;b;a;v2;Kubernetes"), ..seen },
+            Seen { grpc: Some(Grpc { status: Some(0) }), ..seen },
             Seen { flags: FlagSet::of(&[Flag::UF]), ..seen },
         ];
         for other in others {

@@ -8,6 +8,7 @@ use super::envoy::{Scope, Stat, Value};
 use super::histogram::Histogram;
 use super::mesh::{self, Labels, Workload};
 use super::worker::Tables;
+use crate::snapshot::Snapshot;
 
 /// The media type of the text.
 pub(crate) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -75,11 +76,12 @@ fn escape(lines: &mut String, value: &str) {
     }
 }
 
-/// All metrics.
-pub(crate) fn text(counts: &Tables, stats: &[Stat], own: &Workload) -> String {
+/// All metrics. `snapshot` knows the Services of clusters.
+pub(crate) fn text(counts: &Tables, stats: &[Stat], own: &Workload, snapshot: &Snapshot) -> String {
     let mut families = Families::default();
     for (key, traffic) in &counts.mesh {
-        let labels = mesh::labels(key, own);
+        let service = snapshot.clusters.get(key.seen().cluster).and_then(|cluster| cluster.service.as_deref());
+        let labels = mesh::labels(key, own, service);
         if mesh::is_http(key) {
             families.number("istio_requests_total", "counter", &labels, traffic.count);
             families.histogram("istio_request_duration_milliseconds", &labels, &traffic.duration);

@@ -10,8 +10,8 @@ use super::key::{Fold, Key, Seen};
 use crate::ejection::{Ejection, EjectionAction};
 use crate::record::{Attempt, Flag, Protocol, Record, Recorder};
 
-/// Sets of labels, and as many clusters and filter chains, that are counted apart; what comes after that is
-/// counted together.
+/// Sets of labels, and as many clusters and filter chains, that are counted apart. Requests of sets that come after that
+/// are counted together.
 const SETS_MAX: usize = 8192;
 
 /// One worker's counts.
@@ -27,7 +27,7 @@ pub(crate) struct Tables {
     pub(crate) clusters: IndexMap<Arc<str>, ClusterCounts, Fold>,
     /// HTTP requests by listener and filter chain.
     pub(crate) chains: IndexMap<Chain, ChainCounts, Fold>,
-    /// Records that found a table full, and are missing in it.
+    /// Records that found a table full. They are missing among clusters and filter chains.
     pub(crate) overflow: u64,
 }
 
@@ -126,9 +126,15 @@ impl Tables {
     fn note(&mut self, record: &Record) {
         let of_a_mesh = record.protocol != Protocol::Tcp || record.decision.cluster.is_some();
         if of_a_mesh {
-            match slot(&mut self.mesh, &Seen::of(record), Key::keep) {
+            let seen = Seen::of(record);
+            match slot(&mut self.mesh, &seen, Key::keep) {
                 Some(traffic) => traffic.note(record),
-                None => self.overflow += 1,
+                None => {
+                    self.overflow += 1;
+                    // These are few: one for each direction and protocol.
+                    let rest = self.mesh.entry(Key::keep(&seen.overflow())).or_default();
+                    rest.note(record);
+                }
             }
         }
         if let Some(cluster) = &record.decision.cluster {
@@ -317,5 +323,29 @@ impl ChainCounts {
 fn note_class(classes: &mut [u64; 5], status: u16) {
     if let Some(class) = usize::from(status / 100).checked_sub(1).and_then(|at| classes.get_mut(at)) {
         *class += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_too_many_labels_is_counted_together() {
+        let json = r#"{"node": "n", "direction": "outbound", "start": 0, "duration": {"secs": 0, "nanos": 0},
+            "protocol": "HTTP/1.1", "downstream": {"local": "10.0.0.1:1", "remote": "10.0.0.2:2", "tls": {"mode": "plaintext"}},
+            "original_dst": null, "sni": null, "method": "GET", "authority": "a", "path": "/", "request_id": null,
+            "user_agent": null, "status": 200, "flags": [], "details": "", "bytes_received": 0, "bytes_sent": 0,
+            "decision": {"config_version": 1}, "attempts": []}"#;
+        let mut record: Record = serde_json::from_str(json).expect("a record");
+        let mut tables = Tables::default();
+        for number in 0..SETS_MAX + 3 {
+            record.decision.cluster = Some(format!("outbound|80||{number}").into());
+            tables.note(&record);
+        }
+        assert_eq!(tables.mesh.len(), SETS_MAX + 1);
+        assert_eq!(tables.clusters.len(), SETS_MAX);
+        let rest = tables.mesh.get(&Seen::of(&record).overflow()).expect("those that were too many");
+        assert_eq!(rest.count, 3);
     }
 }

@@ -97,6 +97,7 @@ async fn connect(
         };
         let mut attempt = begin(shared, cluster, number);
         attempt.endpoint = Some(picked.address);
+        attempt.workload = picked.workload;
         let active = state.begin(picked.address);
         let target = Target {
             address: picked.address,
@@ -135,6 +136,7 @@ fn begin(shared: &Shared, cluster: &Cluster, number: u32) -> Attempt {
         duration: Duration::ZERO,
         status: None,
         upstream: None,
+        workload: None,
         failure: None,
         transport_failure: None,
     }

@@ -133,6 +133,8 @@ pub(crate) struct Picked {
     pub(crate) address: SocketAddr,
     /// Raw or TLS.
     pub(crate) socket: TransportSocket,
+    /// Whose endpoint it is.
+    pub(crate) workload: Option<Arc<str>>,
 }
 
 /// One more request at an endpoint, until dropped.
@@ -170,7 +172,7 @@ impl ClusterState {
         let assignment = match &cluster.discovery {
             Discovery::OriginalDst => {
                 let address = original_dst.ok_or(Unpickable)?;
-                return Ok(Picked { address, socket: cluster.transport_socket.clone() });
+                return Ok(Picked { address, socket: cluster.transport_socket.clone(), workload: None });
             }
             Discovery::Static(assignment) => assignment.clone(),
             Discovery::Eds(name) => snapshot.assignments.get(name).ok_or(Unpickable)?.clone(),
@@ -183,7 +185,8 @@ impl ClusterState {
         };
         let (state, random) = &mut *lock(&self.balancer);
         let endpoint = pick(cluster, &assignment, state, avoid, &active, random)?;
-        Ok(Picked { address: endpoint.address, socket: cluster.socket_for(endpoint).clone() })
+        let workload = endpoint.workload.clone();
+        Ok(Picked { address: endpoint.address, socket: cluster.socket_for(endpoint).clone(), workload })
     }
 
     /// Counts one request at `address`, for the least-request balancer.

@@ -88,6 +88,7 @@ fn endpoint(message: &LbEndpoint) -> Result<Endpoint, Fault> {
         healthy,
         weight,
         transport_socket_match: metadata::transport_socket_match(message.metadata.as_ref()).within("metadata")?,
+        workload: metadata::workload(message.metadata.as_ref()),
     })
 }
 

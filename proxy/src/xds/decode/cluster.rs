@@ -75,6 +75,7 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
         cluster.source = source(bind).within("upstream_bind_config")?;
     }
     cluster.provenance = metadata::provenance(message.metadata.as_ref());
+    cluster.service = metadata::service(message.metadata.as_ref()).map(Arc::new);
     Ok(cluster)
 }
 

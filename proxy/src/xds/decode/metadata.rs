@@ -9,6 +9,12 @@ use envoy_types::pb::google::protobuf::value::Kind;
 
 use super::fault::Fault;
 use crate::record::Provenance;
+use crate::snapshot::cluster::ServiceName;
+
+/// What Istio writes is below this key of `filter_metadata`.
+const ISTIO: &str = "istio";
+/// Bytes of what becomes labels of a metric, at most.
+const LABEL_MAX: usize = 1024;
 
 /// `filter_metadata["wavetank"]`: `file`, `line`, `column`. `None` when it is missing or says something
 /// else; nothing depends on it but what a record shows.
@@ -23,6 +29,30 @@ pub fn provenance(metadata: Option<&Metadata>) -> Option<Provenance> {
         _ => return None,
     };
     Some(Provenance { file, line: number("line")?, column: number("column").unwrap_or(1) })
+}
+
+/// `filter_metadata["istio"]["workload"]` of an endpoint. `None` when it is missing or too long to count by; nothing
+/// depends on it but what metrics are labelled with.
+pub fn workload(metadata: Option<&Metadata>) -> Option<Arc<str>> {
+    match &metadata?.filter_metadata.get(ISTIO)?.fields.get("workload")?.kind {
+        Some(Kind::StringValue(text)) if text.len() <= LABEL_MAX => Some(text.as_str().into()),
+        _ => None,
+    }
+}
+
+/// The first of `filter_metadata["istio"]["services"]` of a cluster, as for [`workload`].
+pub fn service(metadata: Option<&Metadata>) -> Option<ServiceName> {
+    let Some(Kind::ListValue(services)) = &metadata?.filter_metadata.get(ISTIO)?.fields.get("services")?.kind else {
+        return None;
+    };
+    let Some(Kind::StructValue(first)) = &services.values.first()?.kind else { return None };
+    let text = |name: &str| match &first.fields.get(name)?.kind {
+        Some(Kind::StringValue(text)) if text.len() <= LABEL_MAX => Some(text.as_str()),
+        _ => None,
+    };
+    let host = text("host")?;
+    let name = text("name").or_else(|| host.split('.').next()).unwrap_or_default();
+    Some(ServiceName { host: host.into(), name: name.into(), namespace: text("namespace").unwrap_or_default().into() })
 }
 
 /// Faults a `metadata_match` that asks for a subset of endpoints (`envoy.lb`); anything else in it is for

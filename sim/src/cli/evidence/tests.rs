@@ -69,6 +69,7 @@ fn hop(number: u64, start: u64, from: Party, to: Service, version: Option<&str>)
         endpoint: Some(endpoint),
         status: if number == 7 { 503 } else { 200 },
         failure: None,
+        grpc: None,
         flags: Vec::new(),
         details: "via_upstream".into(),
         tls: Some(if is_go { Tls::Mutual { caller: None, callee: None } } else { Tls::Plaintext }),
@@ -293,6 +294,7 @@ fn a_hop_that_was_tried_again_shows_its_tries() {
         upstream: None,
         failure: status.is_none().then(|| "remote_connection_failure".into()),
         transport_failure: None,
+        workload: None,
     };
     let leg = Leg { local: ([10, 0, 0, 8], 80).into(), remote: ([10, 0, 0, 8], 1).into(), tls: TlsState::Plaintext };
     let record = Record {

@@ -1,6 +1,7 @@
 //! What an Envoy writes, as the records that our proxy would have made.
 //!
-//! A line about a request comes after the lines about its attempts, which have the same connection and request id.
+//! A line about a request comes after the lines about its attempts, which have the same connection and request id; but
+//! where the caller left, the attempt that was under way is told behind it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,6 +29,8 @@ pub(super) struct EnvoyLog {
     epoch: UnixTime,
     /// Attempts of requests whose own line has not come.
     open: BTreeMap<Key, Vec<Attempt>>,
+    /// Positions of records that lack an attempt.
+    lacking: BTreeMap<Key, usize>,
     pub(super) records: Vec<Record>,
 }
 
@@ -105,7 +108,8 @@ impl EnvoyLog {
     /// The records of an Envoy named `node`, from what it writes to `path`; our clock began at `epoch`.
     pub(super) fn of(path: &Path, node: String, epoch: UnixTime) -> Self {
         let node = node.into();
-        Self { lines: Lines::of(path), node, epoch, open: BTreeMap::new(), records: Vec::new() }
+        let (open, lacking, records) = Default::default();
+        Self { lines: Lines::of(path), node, epoch, open, lacking, records }
     }
 
     /// Reads what was added.
@@ -113,19 +117,23 @@ impl EnvoyLog {
     /// Errs when the file cannot be read or has a line that is none of ours.
     pub(super) fn update(&mut self) -> io::Result<()> {
         for line in self.lines.take()? {
-            let failed = |why: &dyn std::fmt::Display| io::Error::other(format!("{why} in `{line}`"));
-            let fields: Fields = serde_json::from_str(&line).map_err(|error| failed(&error))?;
-            let known = match fields.str("kind") {
-                Some("attempt") => self.attempt(&fields),
-                Some("http") => self.request(&fields),
-                Some("tcp") => self.connection(&fields),
-                // Told again by whoever took it.
-                Some("connection") => Some(()),
-                _ => None,
-            };
-            known.ok_or_else(|| failed(&"something is missing"))?;
+            self.line(&line)?;
         }
         Ok(())
+    }
+
+    fn line(&mut self, line: &str) -> io::Result<()> {
+        let failed = |why: &dyn std::fmt::Display| io::Error::other(format!("{why} in `{line}`"));
+        let fields: Fields = serde_json::from_str(line).map_err(|error| failed(&error))?;
+        let known = match fields.str("kind") {
+            Some("attempt") => self.attempt(&fields),
+            Some("http") => self.request(&fields),
+            Some("tcp") => self.connection(&fields),
+            // Told again by whoever took it.
+            Some("connection") => Some(()),
+            _ => None,
+        };
+        known.ok_or_else(|| failed(&"something is missing"))
     }
 
     fn ours(&self, unix: Duration) -> Instant {
@@ -134,6 +142,11 @@ impl EnvoyLog {
 
     fn attempt(&mut self, fields: &Fields) -> Option<()> {
         let attempt = self.attempt_of(fields)?;
+        let record = self.lacking.remove(&fields.key()).and_then(|at| self.records.get_mut(at));
+        if let Some(record) = record {
+            record.attempts.push(Attempt { number: record.attempts.len() as u32 + 1, ..attempt });
+            return Some(());
+        }
         // One that never ends is of no use to anyone.
         if self.open.len() >= OPEN_MAX {
             self.open.pop_first();
@@ -154,6 +167,7 @@ impl EnvoyLog {
             duration: fields.number("response_head_ns").map(Duration::from_nanos).or_else(millis).unwrap_or_default(),
             status,
             upstream: fields.upstream(),
+            workload: None,
             failure: fields.text("flags").filter(|_| status.is_none()),
             transport_failure: fields.text("upstream_transport_failure"),
         })
@@ -164,6 +178,12 @@ impl EnvoyLog {
         attempts.sort_by_key(|attempt| attempt.start);
         for (number, attempt) in (1..).zip(&mut attempts) {
             attempt.number = number;
+        }
+        if attempts.is_empty() && fields.get("upstream_local").is_some() {
+            if self.lacking.len() >= OPEN_MAX {
+                self.lacking.pop_first();
+            }
+            self.lacking.insert(fields.key(), self.records.len());
         }
         let protocol = if fields.str("protocol") == Some("HTTP/2") { Protocol::Http2 } else { Protocol::Http1 };
         self.record(fields, protocol, attempts)
@@ -201,6 +221,7 @@ impl EnvoyLog {
             request_id: fields.text("request_id"),
             user_agent: fields.text("user_agent"),
             status: fields.status(),
+            grpc: None,
             flags,
             details: text("details"),
             bytes_received: fields.number("bytes_received").unwrap_or(0),
@@ -224,4 +245,33 @@ impl EnvoyLog {
 
 fn flag(text: &str) -> Option<Flag> {
     serde_json::from_value(Value::String(text.to_owned())).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(kind: &str, more: &str) -> String {
+        format!(
+            r#"{{"kind":"{kind}","connection_id":13,"request_id":"3450","direction":"outbound","start":"7.000000001",
+                "duration_ms":300,"status":0,"downstream_direct_local":"127.0.0.1:15001","cluster":"go",
+                "downstream_direct_remote":"10.244.0.14:40692","upstream_host":"10.244.0.13:8000",
+                "upstream_local":"10.244.0.14:42794","flags":"DC"{more}}}"#
+        )
+    }
+
+    #[test]
+    fn an_attempt_is_its_requests_whether_it_is_told_before_or_behind() {
+        let (attempt, request) = (line("attempt", ""), line("http", r#","protocol":"HTTP/1.1","attempts":1"#));
+        for lines in [[&attempt, &request], [&request, &attempt]] {
+            let mut log = EnvoyLog::of(Path::new("none"), "n".to_owned(), UnixTime::from_epoch(Duration::ZERO));
+            for line in lines {
+                log.line(line).expect("a line of ours");
+            }
+            let attempts: Vec<_> = log.records.iter().flat_map(|record| &record.attempts).collect();
+            assert_eq!(attempts.len(), 1, "{lines:?}");
+            assert_eq!(attempts[0].upstream.as_ref().map(|leg| leg.local.port()), Some(42794));
+            assert!(log.open.is_empty() && log.lacking.is_empty());
+        }
+    }
 }

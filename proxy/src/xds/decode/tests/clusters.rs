@@ -286,6 +286,31 @@ fn endpoints_come_with_health_weight_and_metadata() {
 }
 
 #[test]
+fn what_istio_says_of_workloads_and_services_is_kept_and_refused_never() {
+    let whose = |fields| {
+        let one = LbEndpoint { metadata: metadata("istio", fields), ..endpoint("10.0.0.1", 80) };
+        let (_, decoded) = assignment(&packed(&endpoints(vec![one]))).unwrap();
+        decoded.endpoints()[0].workload.clone()
+    };
+    assert_eq!(whose(strings(&[("workload", "a;b;c;d;e")])).as_deref(), Some("a;b;c;d;e"));
+    assert_eq!(whose(strings(&[("other", "a")])), None);
+    assert_eq!(whose(strings(&[("workload", &"a".repeat(2000))])), None);
+    let service = |first: Option<Struct>| {
+        let values = first.into_iter().map(|one| Value { kind: Some(Kind::StructValue(one)) }).collect();
+        let values = envoy_types::pb::google::protobuf::ListValue { values };
+        let list = Value { kind: Some(Kind::ListValue(values)) };
+        let fields = Struct { fields: [("services".to_owned(), list)].into_iter().collect() };
+        let decoded = cluster(&packed(&Proto { metadata: metadata("istio", fields), ..eds() })).unwrap();
+        decoded.service.as_ref().map(|one| [&one.host, &one.name, &one.namespace].map(ToString::to_string))
+    };
+    let whole = [("host", "www.shop.example"), ("name", "www"), ("namespace", "shop")];
+    assert_eq!(service(Some(strings(&whole))), Some(["www.shop.example", "www", "shop"].map(str::to_owned)));
+    assert_eq!(service(Some(strings(&whole[..1]))), Some(["www.shop.example", "www", ""].map(str::to_owned)));
+    assert_eq!(service(Some(strings(&whole[1..]))), None);
+    assert_eq!(service(None), None);
+}
+
+#[test]
 fn a_bad_endpoint_is_refused_by_its_place() {
     let message = |item: LbEndpoint| assignment(&packed(&endpoints(vec![endpoint("10.0.0.1", 80), item])));
     for (item, wanted) in [

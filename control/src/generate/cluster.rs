@@ -62,13 +62,13 @@ impl OutboundCluster<'_> {
         self.rule.map(|rule| rule.components(self.subset, self.port.number, dialect)).unwrap_or_default()
     }
 
-    fn provenance(&self) -> Option<envoy_types::pb::envoy::config::core::v3::Metadata> {
+    fn metadata(&self) -> Option<envoy_types::pb::envoy::config::core::v3::Metadata> {
         match (self.subset, self.rule) {
             (Some(subset), Some(rule)) => {
                 let origin = format!("DestinationRule {}/{} subset {}", rule.namespace, rule.name, subset.name);
-                metadata::provenance(&subset.span, &origin)
+                metadata::cluster(&subset.span, &origin, self.service)
             }
-            _ => metadata::provenance(&self.port.span, &service_origin(self.service, self.port)),
+            _ => metadata::cluster(&self.port.span, &service_origin(self.service, self.port), self.service),
         }
     }
 
@@ -109,7 +109,7 @@ fn outbound_cluster(mesh: &Mesh, wanted: &OutboundCluster<'_>) -> Cluster {
     let policy = wanted.policy(dialect);
     let pool = policy.connection_pool.clone().unwrap_or_default();
     let mut cluster = base(dialect, &wanted.name(), &pool);
-    cluster.metadata = wanted.provenance();
+    cluster.metadata = wanted.metadata();
     if let Some(options) = upstream_protocol::options(wanted.port.protocol, &pool) {
         cluster.typed_extension_protocol_options = metadata::typed(upstream_protocol::NAME, options);
     }
@@ -269,7 +269,8 @@ pub fn inbound(mesh: &Mesh, port: &InboundPort<'_>) -> Cluster {
     let rule = mesh.destination_rule(&port.service.hostname, &port.service.namespace);
     let pool = rule.and_then(|rule| rule.inbound_pool(port.port.number, dialect)).unwrap_or_default();
     let mut cluster = base(dialect, &inbound_name(dialect, port), &pool);
-    cluster.metadata = metadata::provenance(&port.port.span, &service_origin(port.service, port.port));
+    let origin = service_origin(port.service, port.port);
+    cluster.metadata = metadata::cluster(&port.port.span, &origin, port.service);
     if let Some(options) = upstream_protocol::options(port.port.protocol, &pool) {
         cluster.typed_extension_protocol_options = metadata::typed(upstream_protocol::NAME, options);
     }

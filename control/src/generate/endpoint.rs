@@ -44,17 +44,63 @@ impl<'m> OutboundCluster<'m> {
     }
 }
 
+/// The canonical service and revision of an endpoint's workload, by its labels. Where the pod says neither, the injector
+/// labels it by what else it says (Istio: *Canonical Service*); a pod without a proxy is not labelled.
+fn canonical<'e>(endpoint: &'e Endpoint, owner: &'e str) -> (&'e str, &'e str) {
+    const SERVICE: [&str; 3] = ["service.istio.io/canonical-name", "app.kubernetes.io/name", "app"];
+    const REVISION: [&str; 3] = ["service.istio.io/canonical-revision", "app.kubernetes.io/version", "version"];
+    let first = |names: [&str; 3], else_: &'e str| {
+        let (looked_at, else_) = if endpoint.has_sidecar { (&names[..], else_) } else { (&names[..1], "") };
+        looked_at.iter().find_map(|name| endpoint.labels.get(*name)).map_or(else_, String::as_str)
+    };
+    (first(SERVICE, owner), first(REVISION, "latest"))
+}
+
 fn lb_endpoint(mesh: &Mesh, endpoint: &Endpoint) -> LbEndpoint {
     let host = PbEndpoint { address: shape::ip_address(endpoint.address, endpoint.port), ..Default::default() };
     LbEndpoint {
         metadata: endpoint.pod.as_ref().and_then(|pod| {
             let owner = mesh.workload(endpoint.address).map_or(pod.name.as_str(), |workload| workload.owner.as_str());
-            let label = |name: &str| endpoint.labels.get(name).map_or("", String::as_str);
-            let canonical = [owner, &pod.namespace, label("app"), label("version"), "Kubernetes"].join(";");
-            metadata::endpoint(&canonical, endpoint.has_sidecar)
+            let (service, revision) = canonical(endpoint, owner);
+            let workload = [owner, &pod.namespace, service, revision, "Kubernetes"].join(";");
+            metadata::endpoint(&workload, endpoint.has_sidecar)
         }),
         load_balancing_weight: shape::number(1),
         host_identifier: Some(lb_endpoint::HostIdentifier::Endpoint(host)),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn the_injector_names_what_the_pod_does_not() {
+        let endpoint = |has_sidecar, labels: &[(&str, &str)]| Endpoint {
+            address: Ipv4Addr::LOCALHOST.into(),
+            port: 80,
+            ready: true,
+            pod: None,
+            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            has_sidecar,
+            node: String::new(),
+            service_account: String::new(),
+            span: crate::diagnostic::Span::at("pods.yaml", 1, 1),
+        };
+        let own =
+            [("service.istio.io/canonical-name", "a"), ("service.istio.io/canonical-revision", "1"), ("app", "b")];
+        let known = [("app.kubernetes.io/name", "b"), ("app", "c"), ("version", "2")];
+        for (has_sidecar, labels, expected) in [
+            (true, &own[..], ("a", "1")),
+            (true, &known, ("b", "2")),
+            (true, &[], ("owner", "latest")),
+            (false, &own, ("a", "1")),
+            (false, &known, ("", "")),
+        ] {
+            assert_eq!(canonical(&endpoint(has_sidecar, labels), "owner"), expected, "{labels:?}");
+        }
     }
 }

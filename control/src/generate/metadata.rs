@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::hash::RandomState;
 
 use envoy_types::pb::envoy::config::core::v3::Metadata;
-use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
+use envoy_types::pb::google::protobuf::{Any, ListValue, Struct, Value, value::Kind};
 
 use crate::diagnostic::Span;
+use crate::model::Service;
 
 /// Key below which provenance stands in `filter_metadata`.
 pub const PROVENANCE: &str = "wavetank";
@@ -33,6 +34,20 @@ fn provenance_fields(span: &Span, origin: &str) -> Struct {
         ("line", number(span.line)),
         ("origin", text(origin)),
     ])
+}
+
+/// Metadata of a cluster: where it is written, as [`provenance`] has it, and the Service that it leads to, as istiod
+/// writes it.
+pub fn cluster(span: &Span, origin: &str, service: &Service) -> Option<Metadata> {
+    let one = fields([
+        ("host", text(&service.hostname)),
+        ("name", text(&service.name)),
+        ("namespace", text(&service.namespace)),
+    ]);
+    let one = Value { kind: Some(Kind::StructValue(one)) };
+    let services = Value { kind: Some(Kind::ListValue(ListValue { values: vec![one] })) };
+    let istio = ("istio", fields([("services", services)]));
+    Some(metadata([istio, (PROVENANCE, provenance_fields(span, origin))]))
 }
 
 /// Metadata of an endpoint: its workload as istiod writes it, and whether it takes mutual TLS.

@@ -34,14 +34,66 @@ pub struct Bootstrap {
     /// Where the process is watched.
     #[serde(default)]
     pub ports: Ports,
+    /// Where the application's metrics are, to be answered behind the proxy's on the agent port; `None`: nowhere.
+    #[serde(default)]
+    pub app_metrics: Option<AppMetrics>,
 }
 
 impl Bootstrap {
     /// A proxy named `node` that is configured by `xds`; no certificate authority, default limits.
     pub fn new(node: NodeIdentity, xds: XdsServer) -> Self {
         let (limits, ports) = (Limits::default(), Ports::default());
-        Self { node, xds, ca: None, drain: default_drain(), limits, concurrency: None, ports }
+        Self { node, xds, ca: None, drain: default_drain(), limits, concurrency: None, ports, app_metrics: None }
     }
+}
+
+/// The application's metrics, on the pod's loopback: annotations `prometheus.io/port` and `prometheus.io/path`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppMetrics {
+    /// The port; Istio: 80.
+    #[serde(default = "default_metrics_port")]
+    pub port: u16,
+    /// The path, with a query if need be; Istio: `/metrics`.
+    #[serde(default = "default_metrics_path")]
+    pub path: String,
+}
+
+fn default_metrics_port() -> u16 {
+    80
+}
+
+fn default_metrics_path() -> String {
+    "/metrics".to_owned()
+}
+
+impl AppMetrics {
+    /// What the environment variable `ISTIO_PROMETHEUS_ANNOTATIONS` says, in which Istio's injector keeps the pod's
+    /// annotations: `{"scrape": "true", "port": "9102", "path": "/stats"}`. `None`: the pod is not to be scraped.
+    ///
+    /// Errs when it is not such text.
+    pub fn of_annotations(json: &str) -> Result<Option<Self>, String> {
+        let said: Annotations = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        if said.scrape.as_deref() == Some("false") {
+            return Ok(None);
+        }
+        let kept = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let port = match kept(said.port) {
+            Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
+            None => default_metrics_port(),
+        };
+        Ok(Some(Self { port, path: kept(said.path).unwrap_or_else(default_metrics_path) }))
+    }
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    #[serde(default)]
+    scrape: Option<String>,
+    #[serde(default)]
+    port: Option<String>,
+    #[serde(default)]
+    path: Option<String>,
 }
 
 /// `envoy.config.core.v3.Node`.
@@ -272,6 +324,17 @@ mod text_duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn annotations_say_where_the_application_has_its_metrics() {
+        let said = |json: &str| AppMetrics::of_annotations(json).map(|app| app.map(|app| (app.port, app.path)));
+        let at = |port, path: &str| Ok(Some((port, path.to_owned())));
+        assert_eq!(said(r#"{"scrape": "true", "port": "9102", "path": "/stats"}"#), at(9102, "/stats"));
+        assert_eq!(said(r#"{"scrape": "", "port": "", "path": ""}"#), at(80, "/metrics"));
+        assert_eq!(said(r#"{"scrape": "false", "port": "9102"}"#), Ok(None));
+        assert_eq!(said(r#"{"port": "many"}"#), Err("`many` is not a port".to_owned()));
+        assert!(said("scrape").is_err());
+    }
 
     #[test]
     fn reads_a_short_document_with_defaults() {

@@ -75,6 +75,34 @@ async fn requests_are_counted_over_all_workers_in_istios_and_envoys_names() {
 }
 
 #[tokio::test]
+async fn the_agent_answers_the_applications_metrics_behind_the_proxys() {
+    let platform = linux::platform().expect("the door");
+    let metrics = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\norders 17";
+    let (app, _) = serve_answer(&platform, Duration::ZERO, metrics).await;
+    let broken = "HTTP/1.1 500 Oh\r\ncontent-length: 9\r\n\r\norders 18";
+    let (failing, _) = serve_answer(&platform, Duration::ZERO, broken).await;
+    let long = "HTTP/1.1 200 OK\r\ncontent-length: 9000000\r\n\r\norders 19";
+    let (long, _) = serve_answer(&platform, Duration::ZERO, long).await;
+    let [agent, nobody] = free_ports(&platform).await;
+    for (app, has, failures) in [(app, true, 0), (failing, false, 1), (long, false, 1), (nobody, false, 1)] {
+        let (address, port) = (loopback(agent).to_string(), app.to_string());
+        let story = Story::open(&["--agent", &address, "--app-metrics-port", &port, "--app-metrics-path", "/m"]).await;
+        let merged = ask(&platform, agent, "GET", "/stats/prometheus").await.expect("an answer");
+        assert_eq!(merged.status, 200);
+        let holds = |line: &str| merged.body.lines().any(|one| one == line);
+        assert!(merged.body.contains("istio_build{"), "{}", merged.body);
+        assert_eq!(holds("orders 17"), has, "{}", merged.body);
+        assert!(!merged.body.contains("orders 18") && !merged.body.contains("orders 19"), "{}", merged.body);
+        let failed = format!("istio_agent_scrape_failures_total{{type=\"application\"}} {failures}");
+        assert!(holds("istio_agent_scrapes_total 1") && holds(&failed), "{}", merged.body);
+        // Of the proxy alone, as ever.
+        let own = story.admin("GET", "/stats/prometheus").await.body;
+        assert!(own.contains("istio_build{") && !own.contains("orders") && !own.contains("scrapes_total"), "{own}");
+        assert_eq!(ask(&platform, agent, "GET", "/healthz/ready").await.expect("an answer").body, "");
+    }
+}
+
+#[tokio::test]
 async fn the_configuration_is_shown_and_secrets_are_not() {
     let file = std::env::temp_dir().join(format!("wavetank-admin-{}.json", std::process::id()));
     let ca = r#"{"host": "127.0.0.1", "port": 1, "serverName": "ca", "rootsPem": "PEM", "identity": "spiffe://a/b",

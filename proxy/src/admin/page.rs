@@ -90,6 +90,13 @@ impl Route {
     }
 }
 
+impl Page {
+    /// Whether the application's metrics belong behind it.
+    pub(super) fn is_metrics(&self) -> bool {
+        self.media_type == prometheus::MEDIA_TYPE
+    }
+}
+
 /// The answer to a request for `path`, without its query.
 pub fn answer(view: &View, door: Door, method: &Method, path: &str) -> Page {
     let Some(route) = Route::find(door, path) else {

@@ -77,7 +77,7 @@ async fn serve(platform: Platform, door: Door, address: SocketAddr, view: Arc<Vi
         let (own, view) = (platform.clone(), view.clone());
         // Ends by itself, in time.
         platform.spawn.go(async move {
-            let exchange = exchange(stream, door, view);
+            let exchange = exchange(&own, stream, door, view);
             if own.clock.timeout(CONNECTION_TIMEOUT, exchange).await.is_err() {
                 tracing::debug!(?door, "admin connection took too long");
             }
@@ -106,10 +106,16 @@ async fn bind(platform: &Platform, door: Door, address: SocketAddr) -> Listener 
     }
 }
 
-async fn exchange(stream: Stream, door: Door, view: Arc<View>) {
+async fn exchange(platform: &Platform, stream: Stream, door: Door, view: Arc<View>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let page = page::answer(&view, door, request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(response(page)) }
+        let mut page = page::answer(&view, door, request.method(), request.uri().path());
+        let scraper = view.scraper.as_ref().filter(|_| door == Door::Agent && page.is_metrics());
+        async move {
+            if let Some(scraper) = scraper {
+                page.body.extend(scraper.scrape(platform).await);
+            }
+            Ok::<_, Infallible>(response(page))
+        }
     });
     let served = http1::Builder::new()
         .timer(HyperTimer)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wavetank_platform::{Clock, Instant, watch};
 
+use super::app_metrics::Scraper;
 use crate::bootstrap::{Bootstrap, Token};
 use crate::process::{Process, WorkerView};
 use crate::stats::envoy::{self, Stat};
@@ -24,6 +25,8 @@ pub struct View {
     pub(super) bootstrap: Bootstrap,
     pub(super) workload: Workload,
     pub(super) clock: Arc<dyn Clock>,
+    /// Asks the application for its metrics, where it has some.
+    pub(super) scraper: Option<Scraper>,
     stats: Vec<Arc<WorkerStats>>,
     start: Instant,
     draining: watch::Sender<bool>,
@@ -42,7 +45,8 @@ impl View {
             ca.token = Token(REDACTED.to_owned());
         }
         let (workload, start) = (Workload::of(bootstrap), clock.now());
-        Self { process, bootstrap: shown, workload, clock, stats, start, draining: watch::Sender::new(false) }
+        let scraper = bootstrap.app_metrics.clone().map(Scraper::new);
+        Self { process, bootstrap: shown, workload, clock, scraper, stats, start, draining: watch::Sender::new(false) }
     }
 
     /// Waits until somebody wants the process to drain.

@@ -63,6 +63,13 @@ pub(crate) struct Serve {
     /// Where metrics are, for Prometheus; `off`: nowhere [default: 0.0.0.0:15090].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) stats: Option<Port>,
+    /// Port of the application's metrics, which the agent port answers behind the proxy's; else what the environment
+    /// variable ISTIO_PROMETHEUS_ANNOTATIONS says.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) app_metrics_port: Option<u16>,
+    /// Path of the application's metrics [default: /metrics].
+    #[arg(long, value_name = "PATH", requires = "app_metrics_port")]
+    pub(crate) app_metrics_path: Option<String>,
     /// Write a record of every request and connection to this file, as lines of JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) records: Option<PathBuf>,

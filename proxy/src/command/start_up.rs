@@ -1,9 +1,12 @@
 //! The bootstrap: the file, and what the command line says instead.
 
-use wavetank_proxy::bootstrap::{Bootstrap, NodeIdentity, Ports, XdsMode, XdsSecurity, XdsServer};
+use wavetank_proxy::bootstrap::{AppMetrics, Bootstrap, NodeIdentity, Ports, XdsMode, XdsSecurity, XdsServer};
 
 use super::Failure;
 use super::arguments::Serve;
+
+/// The environment variable that Istio's injector keeps the pod's annotations `prometheus.io/*` in.
+const ANNOTATIONS: &str = "ISTIO_PROMETHEUS_ANNOTATIONS";
 
 /// The bootstrap of the process.
 pub(super) fn bootstrap(arguments: &Serve) -> Result<Bootstrap, Failure> {
@@ -38,7 +41,36 @@ pub(super) fn bootstrap(arguments: &Serve) -> Result<Bootstrap, Failure> {
     if let Some(open) = admin.filter(|address| !address.ip().is_loopback()) {
         return Err(format!("admin address {open} is not on the loopback: anyone could read and drain").into());
     }
+    if let Some(told) = app_metrics(arguments)? {
+        bootstrap.app_metrics = told;
+    }
+    check_app_metrics(&bootstrap)?;
     Ok(bootstrap)
+}
+
+/// Where the application's metrics are, as the flags or else the environment say; outer `None`: nobody says.
+fn app_metrics(arguments: &Serve) -> Result<Option<Option<AppMetrics>>, Failure> {
+    if let Some(port) = arguments.app_metrics_port {
+        let path = arguments.app_metrics_path.clone().unwrap_or_else(|| "/metrics".to_owned());
+        return Ok(Some(Some(AppMetrics { port, path })));
+    }
+    let Ok(said) = std::env::var(ANNOTATIONS) else { return Ok(None) };
+    let read = AppMetrics::of_annotations(&said);
+    Ok(Some(read.map_err(|error| format!("{ANNOTATIONS}: {error}"))?))
+}
+
+/// Metrics of the application that can be asked for. The agent would ask itself for ever.
+fn check_app_metrics(bootstrap: &Bootstrap) -> Result<(), Failure> {
+    let Some(AppMetrics { port, path }) = &bootstrap.app_metrics else { return Ok(()) };
+    if *port == 0 || bootstrap.ports.agent.is_some_and(|agent| agent.port() == *port) {
+        return Err(
+            format!("the application's metrics cannot be on port {port}, which is not the application's").into()
+        );
+    }
+    if !path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err() {
+        return Err(format!("the path of the application's metrics, `{path}`, is no path").into());
+    }
+    Ok(())
 }
 
 fn read(arguments: &Serve) -> Result<Bootstrap, Failure> {

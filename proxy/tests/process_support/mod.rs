@@ -126,6 +126,15 @@ fn static_cluster(name: &str, port: u16) -> Any {
 
 /// A program that answers every request with `ok`, after a while, and keeps its connections.
 pub(crate) async fn serve_origin(platform: &Platform, delay: Duration) -> (u16, Arc<AtomicUsize>) {
+    serve_answer(platform, delay, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await
+}
+
+/// A program that answers every request with `answer`, after a while, and keeps its connections.
+pub(crate) async fn serve_answer(
+    platform: &Platform,
+    delay: Duration,
+    answer: &'static str,
+) -> (u16, Arc<AtomicUsize>) {
     let listener = platform.net.listen(loopback(0), ListenOptions::default()).await.expect("a free port");
     let (port, requests) = (listener.local_addr().port(), Arc::new(AtomicUsize::new(0)));
     let (own, counted) = (platform.clone(), requests.clone());
@@ -137,7 +146,7 @@ pub(crate) async fn serve_origin(platform: &Platform, delay: Duration) -> (u16, 
                 while peer.head().await.is_some() {
                     counted.fetch_add(1, Ordering::Relaxed);
                     platform.clock.sleep(delay).await;
-                    if peer.stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {
+                    if peer.stream.write_all(answer.as_bytes()).await.is_err() {
                         return;
                     }
                 }
@@ -234,7 +243,8 @@ impl Process {
         let (xds, address) = (loopback(xds).to_string(), loopback(admin).to_string());
         let child = Command::new(env!("CARGO_BIN_EXE_wavetank-proxy"))
             .args(["--node", "sidecar~127.0.0.1~a.b~b.svc.cluster.local", "--xds", &xds, "--admin", &address])
-            .args(["--agent", "off", "--health", "off", "--stats", "off", "--log", "warn"])
+            .args(["--health", "off", "--stats", "off", "--log", "warn"])
+            .args(if more.contains(&"--agent") { &[][..] } else { &["--agent", "off"] })
             .args(more)
             .stdin(Stdio::null())
             .spawn()

@@ -18,7 +18,7 @@ use wavetank_platform::Platform;
 use wavetank_proxy::snapshot::tls::{DownstreamTls, SecretName, Validation};
 
 #[test]
-#[ignore = "rows about callers that leave depend on real time; `just differential` runs it"]
+#[ignore = "takes a minute and a half; `just differential` and `.ci/run` run it"]
 fn every_row_is_taken_as_envoy_takes_it_or_the_ledger_says_why() {
     let Some(binary) = envoy::binary() else { return };
     live::run(|platform| async move {

@@ -11,11 +11,12 @@ use hyper::body::Frame;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use wavetank_platform::{Io, Stream};
+use wavetank_platform::{Io, Platform, Stream};
 use wavetank_proxy::snapshot::tls::{SecretName, UpstreamTls};
 use wavetank_proxy::tls::Tls;
 
 use super::row::{H2, Row, Step};
+use super::sides::Side;
 use super::upstream::Upstream;
 
 /// For what is sure to come.
@@ -33,6 +34,10 @@ pub struct Sight<'a> {
     pub logged: &'a dyn Fn() -> usize,
     /// TLS of the caller.
     pub tls: &'a Tls,
+    /// The side that is called.
+    pub side: &'a Side,
+    /// Where the caller is.
+    pub platform: &'a Platform,
 }
 
 /// Does what `row` says at `addr`; what the caller got, as text. `<…>` marks what is no byte.
@@ -109,6 +114,8 @@ async fn raw<S: Io>(row: &Row, mut stream: S, sight: &Sight<'_>) -> String {
                 }
             }
             Step::Wait(time) => tokio::time::sleep(*time).await,
+            Step::Settled => sight.side.settle(sight.platform).await,
+            Step::Back(cluster) => sight.side.back(sight.platform, cluster).await,
             Step::HalfClose => {
                 let _gone = wire.stream.shutdown().await;
             }

@@ -67,7 +67,8 @@ pub fn clusters(places: Places) -> Vec<cds::Cluster> {
     let few = |cluster| change(cluster, |own| own.max_ejection_percent = number(10));
     let briefly = |cluster| {
         change(cluster, |own| {
-            (own.interval, own.base_ejection_time, own.max_ejection_time) = (ms(150), ms(200), ms(200));
+            // Long enough for a slow machine to ask once more in.
+            (own.interval, own.base_ejection_time, own.max_ejection_time) = (ms(150), ms(2000), ms(2000));
         })
     };
     let merging = |mut cluster: cds::Cluster| {

@@ -39,6 +39,10 @@ pub enum Step {
     Logged(usize),
     /// Waits so long.
     Wait(Duration),
+    /// Waits until every part of the proxy knows what outlier detection made of the answers so far.
+    Settled,
+    /// Waits until all endpoints of this cluster take part again.
+    Back(&'static str),
     /// Says that nothing more will be sent.
     HalfClose,
     /// Leaves, with a FIN or, where [`Row::resets`], with a RST. The last step.

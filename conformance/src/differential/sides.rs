@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
 use envoy_types::pb::envoy::config::core::v3::Node;
 use wavetank_platform::Platform;
 use wavetank_proxy::bootstrap::Limits;
+use wavetank_proxy::ejection::EjectionAction;
 use wavetank_proxy::proxy::Proxy;
 use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::xds::{Store, decode};
@@ -32,6 +33,8 @@ pub enum Side {
     Envoy {
         /// The process.
         envoy: Envoy,
+        /// Its admin port.
+        admin: SocketAddr,
         /// Where its listeners are.
         ports: BTreeMap<String, SocketAddr>,
     },
@@ -76,7 +79,7 @@ impl Side {
             }
         };
         let ports = live::within(platform, "all listeners", listeners).await;
-        Self::Envoy { envoy, ports }
+        Self::Envoy { envoy, admin, ports }
     }
 
     /// Our proxy with this configuration.
@@ -120,13 +123,48 @@ impl Side {
         }
     }
 
+    /// Waits until what workers have told of endpoints is decided, and every worker has heard of it.
+    ///
+    /// Envoy's main thread decides, and tells its workers. It does so in the order in which it hears, and answers admin
+    /// requests: one that comes behind is answered behind. Our workers decide at once.
+    pub(super) async fn settle(&self, platform: &Platform) {
+        if let Self::Envoy { admin, .. } = self {
+            http1::get(platform, *admin, "admin", "/clusters", &[]).await;
+        }
+    }
+
+    /// Waits until no endpoint of `cluster` is ejected any more.
+    ///
+    /// # Panics
+    /// When one stays so.
+    pub(super) async fn back(&self, platform: &Platform, cluster: &str) {
+        let is_back = async || match self {
+            Self::Envoy { admin, .. } => {
+                let page = http1::get(platform, *admin, "admin", "/clusters", &[]).await.body;
+                let mut own = page.lines().filter(|line| line.split("::").next() == Some(cluster));
+                !own.any(|line| line.contains("/failed_outlier_check"))
+            }
+            Self::Ours { records, .. } => {
+                let ejections = records.ejections();
+                let last = ejections.iter().rfind(|one| *one.cluster == *cluster);
+                last.is_none_or(|last| last.action == EjectionAction::Uneject)
+            }
+        };
+        let waiting = async {
+            while !is_back().await {
+                platform.clock.sleep(PATIENCE / 3000).await;
+            }
+        };
+        live::within(platform, "the end of the ejection", waiting).await;
+    }
+
     /// Does a row.
     pub async fn run(&self, platform: &Platform, row: &Row, upstream: &Upstream, pki: &Pki) -> Outcome {
         upstream.play(&row.acts);
         let before = self.lines().len();
         let logged = || self.lines().len() - before;
         let tls = pki.ours(platform);
-        let sight = Sight { upstream, logged: &logged, tls: &tls };
+        let sight = Sight { upstream, logged: &logged, tls: &tls, side: self, platform };
         let downstream = client::run(row, self.port(row.listener), &sight).await;
         let all = async {
             while logged() < row.logs {

@@ -5,9 +5,6 @@ use std::time::Duration;
 
 use crate::differential::row::{Act, OK, Row, Step, get};
 
-/// Envoy's workers hear from its main thread that an endpoint is out.
-const TOLD: Duration = Duration::from_millis(20);
-
 fn failing(status: u16) -> Act {
     Act::Answer(format!("HTTP/1.1 {status} Oh\r\ncontent-length: 2\r\n\r\nno"))
 }
@@ -23,7 +20,7 @@ fn requests(name: &str, cluster: &str, count: usize, acts: impl IntoIterator<Ite
 
 fn more(row: Row, cluster: &str, count: usize, headers: &str) -> Row {
     let ask = |row: Row| row.send(get(&format!("/{cluster}/"), headers)).step(Step::Answers(1));
-    (0..count).fold(row, |row, _| ask(row).step(Step::Wait(TOLD)))
+    (0..count).fold(row, |row, _| ask(row).step(Step::Settled))
 }
 
 /// Where the balancer takes two in turn, whichever comes first.
@@ -77,20 +74,22 @@ fn shares() -> Vec<Row> {
     ]
 }
 
-/// Two endpoints in turn, of which one always fails, for more than two intervals; then only the other is asked.
+/// Two endpoints in turn, of which one always fails, for four intervals at least; then only the other is asked.
 fn rates() -> Vec<Row> {
     let turns = |name, cluster| {
         let acts = (0..60).map(|n| if n % 2 == 0 { failing(500) } else { good() });
-        Row { last: Some(6), ..balanced(requests(name, cluster, 60, acts)) }
+        let mut row = Row { last: Some(6), ..balanced(requests(name, cluster, 60, acts)) };
+        row.steps = row.steps.into_iter().flat_map(|step| [step, Step::Wait(Duration::from_millis(7))]).collect();
+        row
     };
     vec![turns("success rate", "od-rate"), turns("failure percentage", "od-percentage")]
 }
 
 fn ended() -> Vec<Row> {
-    let wait = Step::Wait(Duration::from_millis(700));
     let again = requests("back after its time", "od-back", 4, [failing(500), failing(500), failing(500), good()]);
     let anew = requests("back, and it must fail as often", "od-back-anew", 4, [failing(500)]);
-    vec![more(again.step(wait.clone()), "od-back", 2, "").logs(6), more(anew.step(wait), "od-back-anew", 4, "").logs(8)]
+    let later = |row: Row, cluster, count| more(row.step(Step::Back(cluster)), cluster, count, "").logs(4 + count);
+    vec![later(again, "od-back", 2), later(anew, "od-back-anew", 4)]
 }
 
 fn origins() -> Vec<Row> {

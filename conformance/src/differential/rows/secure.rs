@@ -1,6 +1,6 @@
 //! Certificates on either side.
 
-use crate::differential::row::{Act, Row, Tls, get};
+use crate::differential::row::{Act, Row, Step, Tls, get};
 
 const MESH: Tls = Tls { certificate: Some("client"), sni: Some("a.test"), alpn: &[] };
 const NONE: Tls = Tls { certificate: None, sni: Some("a.test"), alpn: &[] };
@@ -60,7 +60,7 @@ fn downstream() -> Vec<Row> {
         none("unknown", Some("zzz.test")),
         none("none", None),
         Row::raw("snil: plaintext", "snil", &get("/up/", "")).ends(),
-        Row::raw("snil: leaves", "snil", "").logs(0),
+        Row::new("snil: leaves", "snil").step(Step::HalfClose).ends(),
         Row::get("sni: authority is another", "sni", "/up/", "x-a: 1\r\n").tls(Tls { sni: Some("x.b.test"), ..NONE }),
         Row::get("tls: no certificate asked", "tls", "/up/", "").tls(NONE),
         Row::get("tls: certificate shown", "tls", "/up/", "").tls(MESH),

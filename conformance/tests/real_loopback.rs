@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wavetank_conformance::edge::{Edge, GATEWAY_IDENTITY, GATEWAY_NODE, ROUTING, SHOP_ROUTE, WEB_IDENTITY};
 use wavetank_conformance::http1::{self, Answer};
@@ -10,9 +11,9 @@ use wavetank_conformance::live::{self, until};
 use wavetank_conformance::records::Records;
 use wavetank_control::Dialect;
 use wavetank_platform::Platform;
-use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::XdsMode;
 use wavetank_proxy::record::{Protocol, Record, TlsState};
+use wavetank_proxy::{DrainTimes, Proxy};
 
 const MODES: [XdsMode; 2] = [XdsMode::Delta, XdsMode::StateOfTheWorld];
 
@@ -108,7 +109,8 @@ fn what_no_route_takes_reaches_nobody() {
 fn a_drained_gateway_closes_its_door() {
     in_every_mode(Dialect::V1, async |story| {
         story.get("/shop").await;
-        story.proxy.drain(live::PATIENCE).await;
+        let times = DrainTimes { minimum: Duration::ZERO, maximum: live::PATIENCE };
+        story.proxy.drain(times).await;
         assert!(http1::is_refused(&story.platform, story.edge.gateway).await);
     });
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::drain::DrainTimes;
+
 /// The whole of a proxy's start-up configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,6 +27,9 @@ pub struct Bootstrap {
     /// Time that connections get to end after a stop is asked for. Default 45 s.
     #[serde(default = "default_drain", with = "text_duration")]
     pub drain: Duration,
+    /// So long of it the sockets stay open, for callers who have not heard yet. Default 5 s, as Istio's agent.
+    #[serde(default = "default_minimum_drain", with = "text_duration")]
+    pub minimum_drain: Duration,
     /// Bounds on what peers may make this proxy hold.
     #[serde(default)]
     pub limits: Limits,
@@ -43,7 +48,13 @@ impl Bootstrap {
     /// A proxy named `node` that is configured by `xds`; no certificate authority, default limits.
     pub fn new(node: NodeIdentity, xds: XdsServer) -> Self {
         let (limits, ports) = (Limits::default(), Ports::default());
-        Self { node, xds, ca: None, drain: default_drain(), limits, concurrency: None, ports, app_metrics: None }
+        let (drain, minimum_drain) = (default_drain(), default_minimum_drain());
+        Self { node, xds, ca: None, drain, minimum_drain, limits, concurrency: None, ports, app_metrics: None }
+    }
+
+    /// How long the proxy takes to end.
+    pub fn drain_times(&self) -> DrainTimes {
+        DrainTimes { minimum: self.minimum_drain, maximum: self.drain }
     }
 }
 
@@ -279,7 +290,11 @@ impl Default for Limits {
 }
 
 fn default_drain() -> Duration {
-    Duration::from_secs(45)
+    DrainTimes::default().maximum
+}
+
+fn default_minimum_drain() -> Duration {
+    DrainTimes::default().minimum
 }
 
 fn default_lifetime() -> Duration {
@@ -347,6 +362,7 @@ mod tests {
         assert_eq!(bootstrap.xds.mode, XdsMode::Delta);
         assert_eq!(bootstrap.xds.security, XdsSecurity::Plaintext);
         assert_eq!(bootstrap.drain, Duration::from_secs(5));
+        assert_eq!(bootstrap.minimum_drain, Duration::from_secs(5));
         assert_eq!(bootstrap.limits, Limits::default());
         assert_eq!(bootstrap.node.metadata["LABELS"]["app"], "go");
         let again: Bootstrap = serde_json::from_str(&serde_json::to_string(&bootstrap).unwrap()).unwrap();

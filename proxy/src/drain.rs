@@ -1,10 +1,31 @@
 //! Ending connections without ending requests.
 //!
-//! A [`Drain`] goes through three stages. While it drains, HTTP/1 responses say `connection: close` and
+//! A [`Drain`] goes through stages. While it drains, HTTP/1 responses say `connection: close` and
 //! HTTP/2 connections say GOAWAY, so callers leave in good order; at its end, connections that are idle
 //! are closed. Drains nest: a connection follows its listener's drain, which the proxy's own drain ends too.
+//!
+//! A proxy that ends keeps its sockets at first: who has not heard yet that it leaves still calls it. Istio's
+//! agent does so too (`MINIMUM_DRAIN_DURATION`).
+
+use std::time::Duration;
 
 use wavetank_platform::watch;
+
+/// How long a proxy takes to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainTimes {
+    /// So long its sockets stay open.
+    pub minimum: Duration,
+    /// So long what is under way gets to finish, the minimum included.
+    pub maximum: Duration,
+}
+
+impl Default for DrainTimes {
+    /// 5 s of 45 s, as Istio's agent and its Envoy.
+    fn default() -> Self {
+        Self { minimum: Duration::from_secs(5), maximum: Duration::from_secs(45) }
+    }
+}
 
 /// How far a drain has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +34,8 @@ pub(crate) enum Stage {
     Serving,
     /// Connections are asked to leave.
     Draining,
+    /// Sockets close as well; to connections nothing new.
+    Closing,
     /// Idle connections are closed, busy ones when their requests are done.
     Ended,
 }

@@ -24,4 +24,5 @@ pub mod tls;
 mod upstream;
 pub mod xds;
 
+pub use drain::DrainTimes;
 pub use proxy::Proxy;

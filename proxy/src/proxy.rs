@@ -10,7 +10,7 @@ use wavetank_platform::watch;
 use wavetank_platform::{ListenOptions, Platform};
 
 use crate::bootstrap::{Bootstrap, Limits};
-use crate::drain::{Drain, Stage};
+use crate::drain::{Drain, DrainTimes, Stage};
 use crate::http::headers::Dates;
 use crate::identity::{Identity, IdentityError};
 use crate::listener::connections::Connections;
@@ -152,18 +152,23 @@ impl Proxy {
         let _ended = listening.wait_for(Option::is_some).await;
     }
 
-    /// Ends in good order: closes the listening sockets, asks callers to leave, lets requests finish, and
-    /// ends what is left after `grace`.
-    pub async fn drain(&self, grace: Duration) {
+    /// Ends in good order: asks callers to leave; after the minimum closes the listening sockets, those by which the
+    /// workload calls others when its own callers are gone; lets requests finish, and ends what is left after the
+    /// maximum.
+    pub async fn drain(&self, times: DrainTimes) {
         self.drain.advance(Stage::Draining);
-        // Sockets close before this waits, so that nothing new comes while the last connection ends.
         let clock = &self.shared.platform.clock;
         let mut listening = self.listening.clone();
         let ended = async {
-            let _gone = listening.wait_for(Option::is_none).await;
+            if !times.minimum.is_zero() {
+                clock.sleep(times.minimum).await;
+            }
+            self.drain.advance(Stage::Closing);
+            // Sockets close before this waits, so that nothing new comes while the last connection ends.
+            drop(listening.wait_for(Option::is_none).await);
             self.connections.all_ended().await;
         };
-        let _in_time = clock.timeout(grace, ended).await;
+        let _in_time = clock.timeout(times.maximum, ended).await;
         self.drain.advance(Stage::Ended);
         self.connections.abort();
     }

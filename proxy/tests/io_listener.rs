@@ -11,11 +11,14 @@ use io_support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::net::{Accept, BoxFuture};
 use wavetank_platform::{ConnectOptions, ListenOptions, Net, OriginalDst, Platform, Stream};
-use wavetank_proxy::record::{Flag, Protocol, Record};
+use wavetank_proxy::DrainTimes;
+use wavetank_proxy::record::{Direction, Flag, Protocol, Record};
 use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::snapshot::cluster::{Breakers, Cluster, Discovery};
 use wavetank_proxy::snapshot::listener::{FilterChainMatch, Handler, Listener};
 use wavetank_proxy::snapshot::route::{Action, Route, RouteMatch};
+
+const CLOSE_AT_ONCE: DrainTimes = DrainTimes { minimum: Duration::ZERO, maximum: Duration::from_secs(60) };
 
 fn flags(record: &Record) -> String {
     record.flags.iter().map(Flag::to_string).collect::<Vec<_>>().join(",")
@@ -133,7 +136,7 @@ async fn a_drain_lets_requests_finish_and_closes_the_door() {
     let bench = Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), clusters)).await;
     let mut stream = bench.connect().await;
     assert!(ask_on(&mut stream, GET).await.ends_with("ok"));
-    let draining = bench.proxy.drain(Duration::from_secs(60));
+    let draining = bench.proxy.drain(CLOSE_AT_ONCE);
     let rest = async {
         while platform.net.connect(bench.address, ConnectOptions::default()).await.is_ok() {
             tokio::task::yield_now().await;
@@ -144,6 +147,73 @@ async fn a_drain_lets_requests_finish_and_closes_the_door() {
     };
     // The drain ends when the last connection does, long before its grace.
     tokio::join!(draining, rest);
+}
+
+/// Who has not heard that the proxy leaves still calls it, for as long as the minimum lasts.
+#[tokio::test]
+async fn a_drain_takes_new_callers_while_its_minimum_lasts_and_asks_them_to_leave() {
+    let platform = host();
+    let bench = Bench::start(&platform, snapshot(says("x"), vec![])).await;
+    let mut stream = bench.connect().await;
+    assert!(!ask_on(&mut stream, GET).await.contains("connection: close"));
+    let hour = Duration::from_secs(3600);
+    let rest = async {
+        while !ask_on(&mut stream, GET).await.contains("connection: close\r\n") {
+            tokio::task::yield_now().await;
+        }
+        let answer = bench.ask(GET).await;
+        assert!(answer.contains("connection: close\r\n") && answer.ends_with('x'), "{answer}");
+        // A change of the listener changes nothing in that.
+        let mut version = bench.proxy.store().subscribe();
+        bench.proxy.store().publish(snapshot(says("y"), vec![]));
+        version.changed().await.unwrap();
+        loop {
+            let answer = bench.ask(GET).await;
+            assert!(answer.contains("connection: close\r\n"), "{answer}");
+            if answer.ends_with('y') {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = bench.proxy.drain(DrainTimes { minimum: hour, maximum: hour }) => panic!("it has an hour"),
+        () = rest => {}
+    }
+}
+
+/// To answer its callers, the workload may have to call others.
+#[tokio::test]
+async fn the_workload_may_call_until_its_last_caller_has_gone() {
+    let platform = host();
+    let mut config = Snapshot::default();
+    for (name, direction) in [("l", Direction::Inbound), ("own", Direction::Outbound)] {
+        let mut listener = Listener::new(name, any_port());
+        listener.filter_chains.push(chain(says(name)));
+        listener.direction = direction;
+        config.listeners.insert(name.into(), Arc::new(listener));
+    }
+    let bench = Bench::start(&platform, config).await;
+    let own = bench.proxy.listening()["own"];
+    let is_open = async |address| platform.net.connect(address, ConnectOptions::default()).await.is_ok();
+    let mut caller = bench.connect().await;
+    assert!(ask_on(&mut caller, GET).await.ends_with('l'));
+    let rest = async {
+        while is_open(bench.address).await {
+            tokio::task::yield_now().await;
+        }
+        let mut workload = platform.net.connect(own, ConnectOptions::default()).await.unwrap();
+        let answer = ask_on(&mut workload, GET).await;
+        assert!(answer.ends_with("own") && !answer.contains("connection: close"), "{answer}");
+        let last = ask_on(&mut caller, GET).await;
+        assert!(last.contains("connection: close\r\n"), "{last}");
+        while is_open(own).await {
+            tokio::task::yield_now().await;
+        }
+        let last = ask_on(&mut workload, GET).await;
+        assert!(last.contains("connection: close\r\n"), "{last}");
+    };
+    tokio::join!(bench.proxy.drain(CLOSE_AT_ONCE), rest);
 }
 
 /// A network whose accepted connections were all meant for another address.

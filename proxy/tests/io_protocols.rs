@@ -3,6 +3,7 @@
 mod io_support;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version};
@@ -15,6 +16,7 @@ use io_support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::hyper_rt::HyperExecutor;
 use wavetank_platform::{ListenOptions, Platform};
+use wavetank_proxy::DrainTimes;
 use wavetank_proxy::record::{Flag, Protocol, Record};
 use wavetank_proxy::snapshot::cluster::UpstreamProtocol;
 
@@ -137,7 +139,8 @@ async fn a_drain_says_goaway_and_lets_streams_finish() {
     let mut sender = http2_client::<Full<Bytes>>(&bench).await;
     let request = || Request::get("http://a.test/").body(Full::default()).unwrap();
     assert_eq!(sender.send_request(request()).await.unwrap().status(), 200);
-    bench.proxy.drain(std::time::Duration::from_secs(60)).await;
+    let times = DrainTimes { minimum: Duration::ZERO, maximum: Duration::from_secs(60) };
+    bench.proxy.drain(times).await;
     assert!(sender.send_request(request()).await.is_err());
 }
 

@@ -101,7 +101,7 @@ async fn takeovers() {
     serve_xds(&platform, xds, mesh, origin).await;
     let start = |round: usize| {
         let admin = if round.is_multiple_of(2) { first_admin } else { second_admin };
-        Process::start(xds, admin, &["--concurrency", "2", "--drain", "20s"])
+        Process::start(xds, admin, &["--concurrency", "2", "--drain", "20s", "--minimum-drain", "0s"])
     };
     let mut serving = start(0);
     serving.ready(&platform).await;
@@ -139,7 +139,7 @@ async fn what_is_under_way_finishes_and_who_idles_holds_the_process_until_the_ti
     let [xds, mesh, admin] = free_ports(&platform).await;
     let (origin, _) = serve_origin(&platform, Duration::from_millis(1500)).await;
     serve_xds(&platform, xds, mesh, origin).await;
-    let mut process = Process::start(xds, admin, &["--concurrency", "1", "--drain", "3s"]);
+    let mut process = Process::start(xds, admin, &["--concurrency", "1", "--drain", "3s", "--minimum-drain", "0s"]);
     process.ready(&platform).await;
     let mut busy = Peer::connect(&platform, mesh).await.expect("it listens");
     let mut idle = Peer::connect(&platform, mesh).await.expect("it listens");
@@ -158,13 +158,35 @@ async fn what_is_under_way_finishes_and_who_idles_holds_the_process_until_the_ti
     assert!(platform.clock.now().saturating_since(told) < Duration::from_secs(5));
 }
 
+/// In a cluster a pod's processes are told to end when its callers are told to leave, not after.
+#[tokio::test]
+async fn who_has_not_heard_is_served_while_the_minimum_lasts() {
+    let platform = linux::platform().expect("the door");
+    let [xds, mesh, admin] = free_ports(&platform).await;
+    let (origin, _) = serve_origin(&platform, Duration::ZERO).await;
+    serve_xds(&platform, xds, mesh, origin).await;
+    let mut process = Process::start(xds, admin, &["--drain", "10m", "--minimum-drain", "10m", "--concurrency", "2"]);
+    process.ready(&platform).await;
+    let mut early = Peer::connect(&platform, mesh).await.expect("it listens");
+    assert!(!early.ask("GET", "/").await.expect("an answer").closes);
+    process.signal("TERM");
+    let is_asked_to_leave = async || ask(&platform, mesh, "GET", "/").await.expect("an answer").closes.then_some(());
+    // A worker after the other hears of it.
+    for _ in 0..20 {
+        until(&platform, "a drain", is_asked_to_leave).await;
+    }
+    assert!(early.ask("GET", "/").await.expect("an answer").closes);
+    process.signal("TERM");
+    assert!(process.ended(&platform).await.success());
+}
+
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
     let platform = linux::platform().expect("the door");
     let [xds, mesh, admin] = free_ports(&platform).await;
     let (origin, _) = serve_origin(&platform, Duration::from_secs(600)).await;
     serve_xds(&platform, xds, mesh, origin).await;
-    let mut process = Process::start(xds, admin, &["--drain", "10m"]);
+    let mut process = Process::start(xds, admin, &["--drain", "10m", "--minimum-drain", "0s"]);
     process.ready(&platform).await;
     let mut hanging = Peer::connect(&platform, mesh).await.expect("it listens");
     hanging.send("GET", "/").await.expect("sent");

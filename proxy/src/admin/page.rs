@@ -43,7 +43,7 @@ GET  /config_dump       bootstrap and configuration in force, as JSON
 GET  /clusters          breakers and endpoints
 GET  /listeners         sockets
 GET  /certs             certificates, as JSON; never their keys
-POST /drain             stop accepting, ask callers to leave, and go on until told to end
+POST /drain             ask callers to leave, stop accepting, and go on until told to end
 ";
 
 /// What is there.

@@ -12,7 +12,7 @@ use wavetank_proxy::redirect::Network;
 
 /// Sidecar and gateway proxy, configured by xDS v3 alone.
 ///
-/// Without a subcommand it serves until SIGTERM or SIGINT: then it stops accepting, asks callers to leave, and
+/// Without a subcommand it serves until SIGTERM or SIGINT: then it asks callers to leave, soon stops accepting, and
 /// lets what is under way finish within the drain time. A second signal ends it at once.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -51,6 +51,9 @@ pub(crate) struct Serve {
     /// Time that what is under way gets to finish after a stop is asked for [default: 45s].
     #[arg(long, value_name = "TIME", value_parser = bootstrap::duration)]
     pub(crate) drain: Option<Duration>,
+    /// So long of it new connections are taken, from callers who have not heard yet [default: 5s].
+    #[arg(long, value_name = "TIME", value_parser = bootstrap::duration)]
+    pub(crate) minimum_drain: Option<Duration>,
     /// Where everything can be seen, on the loopback; `off`: nowhere [default: 127.0.0.1:15000].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin: Option<Port>,

@@ -3,16 +3,15 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use wavetank_platform::linux::Worker;
 use wavetank_platform::{Platform, watch};
-use wavetank_proxy::Proxy;
 use wavetank_proxy::admin::{Admin, View};
 use wavetank_proxy::bootstrap::Bootstrap;
 use wavetank_proxy::stats::WorkerStats;
+use wavetank_proxy::{DrainTimes, Proxy};
 
 use super::arguments::{LogForm, Serve};
 use super::recorders::RecordFile;
@@ -56,7 +55,7 @@ async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
     };
     view.drain();
     tracing::info!(time = ?bootstrap.drain, "draining");
-    let mut draining = std::pin::pin!(crew.drain(bootstrap.drain));
+    let mut draining = std::pin::pin!(crew.drain(bootstrap.drain_times()));
     let mut drained = false;
     while !(drained && told_to_end) {
         tokio::select! {
@@ -115,14 +114,14 @@ impl Crew {
     ) -> Result<Self, Failure> {
         let [first, others @ ..] = stats else { return Err("no worker".into()) };
         let first = Proxy::start_first(platform.clone(), bootstrap.clone(), records.beside(first))?;
-        let (drain, grace) = (watch::Sender::new(false), bootstrap.drain);
+        let (drain, times) = (watch::Sender::new(false), bootstrap.drain_times());
         let start = |(index, stats): (usize, &Arc<WorkerStats>)| {
             let (process, recorder) = (first.process().clone(), records.beside(stats));
             let mut draining = drain.subscribe();
             Worker::start(platform, index, move |platform| async move {
                 let proxy = Proxy::start_another(platform, &process, recorder);
                 drop(draining.wait_for(|draining| *draining).await);
-                proxy.drain(grace).await;
+                proxy.drain(times).await;
             })
         };
         let others = (1..).zip(others).map(start).collect::<Result<_, _>>()?;
@@ -138,10 +137,10 @@ impl Crew {
         std::future::pending().await
     }
 
-    /// Ends all in good order, within `grace`.
-    async fn drain(self, grace: Duration) {
+    /// Ends all in good order.
+    async fn drain(self, times: DrainTimes) {
         self.drain.send_replace(true);
-        self.first.drain(grace).await;
+        self.first.drain(times).await;
         for worker in self.others {
             worker.ended().await;
         }

@@ -32,6 +32,7 @@ pub(super) fn bootstrap(arguments: &Serve) -> Result<Bootstrap, Failure> {
     }
     bootstrap.concurrency = arguments.concurrency.or(bootstrap.concurrency);
     bootstrap.drain = arguments.drain.unwrap_or(bootstrap.drain);
+    bootstrap.minimum_drain = arguments.minimum_drain.unwrap_or(bootstrap.minimum_drain);
     let Ports { admin, agent, health, stats } = &mut bootstrap.ports;
     for (address, said) in
         [(&mut *admin, arguments.admin), (agent, arguments.agent), (health, arguments.health), (stats, arguments.stats)]

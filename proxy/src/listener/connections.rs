@@ -109,6 +109,14 @@ impl Connections {
         let _never_closed = count.wait_for(|count| *count == 0).await;
     }
 
+    /// Waits until none is left of those that came through these listeners.
+    pub(crate) async fn all_ended_through(&self, listeners: &[Arc<Through>]) {
+        let none = || listeners.iter().all(|through| through.active.load(Ordering::Relaxed) == 0);
+        // Told at every start and end.
+        let mut count = self.count.subscribe();
+        let _never_closed = count.wait_for(|_| none()).await;
+    }
+
     /// Ends all at once.
     pub(crate) fn abort(&self) {
         let tasks = std::mem::take(&mut self.state().tasks);

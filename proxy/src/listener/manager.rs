@@ -4,9 +4,13 @@
 //! A listener whose address stays keeps its socket; connections accepted from then on meet its new chains,
 //! those accepted before are asked to leave. A socket that closes is emptied first: the host would reset what
 //! has come and was not accepted.
+//!
+//! When the proxy leaves, its callers are asked to, and their sockets close first. Those by which the workload calls
+//! others close when its callers are gone: to answer them it may have to call.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,7 @@ use super::connection;
 use super::connections::{Connections, Through};
 use crate::drain::{Drain, Draining, Stage};
 use crate::process::Listening;
+use crate::record::Direction;
 use crate::shared::Shared;
 use crate::snapshot::{Listener, Snapshot};
 
@@ -37,7 +42,18 @@ pub(crate) struct Listeners {
     /// Time that connections get to leave when their listener changes.
     patience: Duration,
     bound: BTreeMap<Arc<str>, Bound>,
+    door: Door,
     addresses: watch::Sender<Listening>,
+}
+
+/// Whom the proxy serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Callers are asked to leave, new ones too.
+    Leaving,
+    /// The workload alone, for as long as it has callers.
+    ClosedToCallers,
 }
 
 /// One socket and those who came through it.
@@ -45,6 +61,8 @@ struct Bound {
     name: Arc<str>,
     address: SocketAddr,
     wanted: SocketAddr,
+    direction: Direction,
+    through: Arc<Through>,
     serving: Serving,
     accepting: OwnedTask,
     closed: Closed,
@@ -69,11 +87,33 @@ impl Listeners {
         patience: Duration,
         addresses: watch::Sender<Listening>,
     ) -> Self {
-        Self { shared, connections, options, patience, bound: BTreeMap::new(), addresses }
+        Self { shared, connections, options, patience, bound: BTreeMap::new(), door: Door::Open, addresses }
     }
 
-    /// Follows the configuration until `draining` begins, then closes every socket.
-    pub(crate) async fn run(mut self, mut draining: Draining) {
+    /// Follows the configuration until `draining` has come so far that sockets close, and closes them in their order.
+    pub(crate) async fn run(mut self, draining: Draining) {
+        let mut stages = draining;
+        self.follow_until(stages.reached(Stage::Draining)).await;
+        self.ask_callers_to_leave();
+        self.follow_until(stages.reached(Stage::Closing)).await;
+        let callers = self.close_to_callers().await;
+        let connections = self.connections.clone();
+        let workload_is_alone = async {
+            tokio::select! {
+                biased;
+                () = connections.all_ended_through(&callers) => {}
+                () = stages.reached(Stage::Ended) => {}
+            }
+        };
+        self.follow_until(workload_is_alone).await;
+        let all = std::mem::take(&mut self.bound);
+        self.close(all).await;
+        self.addresses.send_replace(None);
+        stages.reached(Stage::Ended).await;
+    }
+
+    async fn follow_until(&mut self, end: impl Future<Output = ()>) {
+        let mut end = std::pin::pin!(end);
         let mut changes = self.shared.store.subscribe();
         loop {
             changes.mark_unchanged();
@@ -84,30 +124,57 @@ impl Listeners {
             let clock = self.shared.platform.clock.clone();
             tokio::select! {
                 biased;
-                () = draining.reached(Stage::Draining) => break,
-                changed = changes.changed() => if changed.is_err() { break },
+                () = &mut end => return,
+                changed = changes.changed() => if changed.is_err() { return },
                 () = clock.sleep(REBIND_AFTER), if !complete => {}
             }
         }
-        let all = std::mem::take(&mut self.bound);
-        self.close(all).await;
-        self.addresses.send_replace(None);
-        draining.reached(Stage::Ended).await;
+    }
+
+    /// The sockets through which others call the workload; all of them where there is no workload.
+    fn callers_sockets(&self) -> Vec<Arc<str>> {
+        let is_for_callers = |bound: &&Bound| bound.direction != Direction::Outbound;
+        let all = || self.bound.values();
+        let is_sidecar = all().any(|bound| is_for_callers(&bound));
+        all().filter(|bound| !is_sidecar || is_for_callers(bound)).map(|bound| bound.name.clone()).collect()
+    }
+
+    fn ask_callers_to_leave(&mut self) {
+        self.door = Door::Leaving;
+        for name in self.callers_sockets() {
+            self.bound[&name].serving.ask_to_leave();
+        }
+    }
+
+    /// Returns what came through the sockets that closed.
+    async fn close_to_callers(&mut self) -> Vec<Arc<Through>> {
+        self.door = Door::ClosedToCallers;
+        let closing: BTreeMap<_, _> =
+            self.callers_sockets().into_iter().filter_map(|name| self.bound.remove_entry(&name)).collect();
+        let through = closing.values().map(|bound| bound.through.clone()).collect();
+        self.close(closing).await;
+        through
     }
 
     /// Makes the sockets those of `snapshot`; false when one could not be bound.
     async fn apply(&mut self, snapshot: &Snapshot) -> bool {
-        let wanted: BTreeMap<_, _> = snapshot.listeners.iter().filter(|(_, listener)| listener.bind_to_port).collect();
+        let is_open = |name: &Arc<str>| self.door != Door::ClosedToCallers || self.bound.contains_key(name);
+        let is_wanted = |(name, listener): &(&Arc<str>, &Arc<Listener>)| listener.bind_to_port && is_open(name);
+        let wanted: BTreeMap<_, _> = snapshot.listeners.iter().filter(is_wanted).collect();
         let stays =
             |name: &Arc<str>, bound: &Bound| wanted.get(name).is_some_and(|listener| listener.address == bound.wanted);
         let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.bound).into_iter().partition(|(name, bound)| stays(name, bound));
         self.bound = kept;
         self.close(gone).await;
+        let leaving = if self.door == Door::Leaving { self.callers_sockets() } else { Vec::new() };
         let mut complete = true;
         for (name, listener) in wanted {
             if let Some(bound) = self.bound.get(name) {
                 bound.serving.update(&self.shared, listener, self.patience);
+                if leaving.contains(name) {
+                    bound.serving.ask_to_leave();
+                }
                 continue;
             }
             match self.bind(listener).await {
@@ -134,16 +201,18 @@ impl Listeners {
         let terms = (listener.clone(), Arc::new(Drain::new()));
         let serving = Serving(watch::Sender::new(Some(terms.clone())));
         let (open, closed) = oneshot::channel();
+        let through = self.connections.through(&listener.name);
         let accepting = Accepting {
             shared: self.shared.clone(),
             connections: self.connections.clone(),
-            through: self.connections.through(&listener.name),
+            through: through.clone(),
             socket,
             _open: open,
         };
         let accepting = platform.spawn.go(accepting.run(serving.0.subscribe(), terms)).abort_on_drop();
         let (name, wanted) = (listener.name.clone(), listener.address);
-        Ok(Bound { name, address, wanted, serving, accepting, closed })
+        let direction = listener.direction;
+        Ok(Bound { name, address, wanted, direction, through, serving, accepting, closed })
     }
 
     /// Closes sockets; those who came through them are asked to leave.
@@ -166,6 +235,13 @@ impl Listeners {
 }
 
 impl Serving {
+    /// Who came is asked to leave, and so is who comes from now on.
+    fn ask_to_leave(&self) {
+        if let Some((_, drain)) = &*self.0.borrow() {
+            drain.advance(Stage::Draining);
+        }
+    }
+
     /// Serves by `listener` from now on; who came before, by another, is asked to leave.
     fn update(&self, shared: &Arc<Shared>, listener: &Arc<Listener>, patience: Duration) {
         let same = self.0.borrow().as_ref().is_some_and(|(now, _)| Arc::ptr_eq(now, listener));

@@ -34,7 +34,7 @@ pub(super) fn faults(out: &mut String, faults: &[FaultResult]) {
 fn unit(kind: &str) -> &'static str {
     match kind {
         "partition" | "delay" | "loss" | "bandwidth" | "power_off" => "packets",
-        "kill" | "delete" => "connections",
+        "kill" | "delete" | "restart" => "connections",
         "slow" | "fail" => "requests",
         _ => "",
     }

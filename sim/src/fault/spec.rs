@@ -39,6 +39,8 @@ pub enum FaultKind {
     PowerOff(Selector),
     /// Pods are deleted, and fresh ones take their places.
     Delete(Selector),
+    /// Pods make way for fresh ones, one after the other.
+    Restart(Selector),
     /// Programs answer later by so much.
     Slow(Selector, Duration),
     /// Programs answer with an error.
@@ -63,6 +65,7 @@ impl FaultKind {
             Self::Kill(_) => "kill",
             Self::PowerOff(_) => "power_off",
             Self::Delete(_) => "delete",
+            Self::Restart(_) => "restart",
             Self::Slow(..) => "slow",
             Self::Fail { .. } => "fail",
         }
@@ -72,8 +75,8 @@ impl FaultKind {
     pub fn on(&self) -> String {
         match self {
             Self::Partition(link) | Self::Link(link, _) => link.to_string(),
-            Self::Kill(at) | Self::PowerOff(at) | Self::Delete(at) | Self::Slow(at, _) => at.to_string(),
-            Self::Fail { at, .. } => at.to_string(),
+            Self::Kill(at) | Self::PowerOff(at) | Self::Delete(at) | Self::Restart(at) => at.to_string(),
+            Self::Slow(at, _) | Self::Fail { at, .. } => at.to_string(),
         }
     }
 
@@ -81,7 +84,7 @@ impl FaultKind {
     pub fn touches(&self) -> &'static str {
         match self {
             Self::Partition(_) | Self::Link(..) => "no packet was sent on this link while it lasted",
-            Self::Kill(_) | Self::Delete(_) => "nothing was connected to it",
+            Self::Kill(_) | Self::Delete(_) | Self::Restart(_) => "nothing was connected to it",
             Self::PowerOff(_) => "no packet was sent to it while it lasted",
             Self::Slow(..) | Self::Fail { .. } => "no request reached it while it lasted",
         }

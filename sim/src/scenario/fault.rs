@@ -24,6 +24,7 @@ pub(super) const FAULT: Keys = Keys {
         "kill",
         "power_off",
         "delete",
+        "restart",
         "slow",
         "fail",
     ],
@@ -36,7 +37,8 @@ const SLOW: Keys = Keys { of: "slow", known: &["at", "by"], later: &[] };
 const FAIL: Keys = Keys { of: "fail", known: &["at", "status", "rate"], later: &[] };
 
 /// The keys that say what breaks.
-const KINDS: [&str; 9] = ["partition", "delay", "loss", "bandwidth", "kill", "power_off", "delete", "slow", "fail"];
+const KINDS: [&str; 10] =
+    ["partition", "delay", "loss", "bandwidth", "kill", "power_off", "delete", "restart", "slow", "fail"];
 
 /// Reads `faults`: one or a list of them.
 pub(super) fn read(node: Option<&Node>, times: &mut Times, findings: &mut Findings) -> Vec<Fault> {
@@ -76,8 +78,13 @@ fn fault(node: &Node, times: &Times, findings: &mut Findings) -> Option<Fault> {
         return None;
     };
     let kind = kind(name, &own.value, findings)?;
-    if let (FaultKind::Delete(_), Some(node)) = (&kind, mapping.get("for")) {
-        findings.wrong(&node.span, "a deleted pod does not come back, so `delete` has no `for`");
+    let without_end = match &kind {
+        FaultKind::Delete(_) => Some("a deleted pod does not come back, so `delete` has no `for`"),
+        FaultKind::Restart(_) => Some("each pod takes the time it needs, so `restart` has no `for`"),
+        _ => None,
+    };
+    if let (Some(why), Some(node)) = (without_end, mapping.get("for")) {
+        findings.wrong(&node.span, why);
     }
     let (asked_at, width): (Place, usize) = place(&own.key, &own.value.span);
     Some(Fault { asked_at, width, at, duration, may_miss, kind })
@@ -89,6 +96,7 @@ fn kind(name: &str, node: &Node, findings: &mut Findings) -> Option<FaultKind> {
         "kill" => findings.party(node, "kill").map(FaultKind::Kill),
         "power_off" => findings.party(node, "power_off").map(FaultKind::PowerOff),
         "delete" => findings.party(node, "delete").map(FaultKind::Delete),
+        "restart" => findings.party(node, "restart").map(FaultKind::Restart),
         "delay" => {
             let parts = findings.mapping(node, &DELAY)?;
             let (link, by) = (link(parts, node, findings), needed(parts, node, "by", findings));

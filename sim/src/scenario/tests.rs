@@ -205,6 +205,7 @@ faults:
   - {bandwidth: {link: a <-> b, rate: 10MB}}
   - {fail: {at: a, status: 99, rate: 101}}
   - {delete: a, for: 3s}
+  - {restart: a, for: 3s}
   - {slow: {at: a, by: 1s}, may_mis: true}
 steps:
   - {name: one, for: 1s, weights: {b: {v1: 90, v2: 20}}}

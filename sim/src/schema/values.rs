@@ -17,7 +17,8 @@ const STATUS: &str = "([1-5]xx|[1-5][0-9][0-9])";
 /// `100Mbit/s`.
 const BITS: &str = r"^[0-9]+\s*(bit|kbit|Mbit|Gbit)/s$";
 /// The keys that say what breaks.
-const BREAKS: [&str; 9] = ["partition", "delay", "loss", "bandwidth", "kill", "power_off", "delete", "slow", "fail"];
+const BREAKS: [&str; 10] =
+    ["partition", "delay", "loss", "bandwidth", "kill", "power_off", "delete", "restart", "slow", "fail"];
 
 /// What the key `key` of the table `of` may hold; `None` where a table of its own says it.
 pub(super) fn value(of: &str, key: &str) -> Option<Value> {
@@ -154,7 +155,7 @@ fn fault(key: &str) -> Option<Value> {
         "delay" => object(&[("link", link()), ("by", duration()), ("jitter", duration())], &["link", "by"]),
         "loss" => object(&[("link", link()), ("rate", percent())], &["link", "rate"]),
         "bandwidth" => object(&[("link", link()), ("rate", pattern(BITS))], &["link", "rate"]),
-        "kill" | "power_off" | "delete" => name(),
+        "kill" | "power_off" | "delete" | "restart" => name(),
         "slow" => object(&[("at", name()), ("by", duration())], &["at", "by"]),
         "fail" => object(&[("at", name()), ("status", whole(200, 599)), ("rate", percent())], &["at"]),
         _ => return None,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wavetank_control::diagnostic::{Diagnostic, Span};
-use wavetank_platform::{Entropy, Instant};
+use wavetank_platform::{BoxFuture, Entropy, Instant};
 use wavetank_reports::{FaultResult, Place};
 
 use super::names::NOBODY;
@@ -75,6 +75,7 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
         let (FaultKind::Kill(at)
         | FaultKind::PowerOff(at)
         | FaultKind::Delete(at)
+        | FaultKind::Restart(at)
         | FaultKind::Slow(at, _)
         | FaultKind::Fail { at, .. }) = kind
         else {
@@ -88,13 +89,12 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
         if matches!(kind, FaultKind::Slow(..) | FaultKind::Fail { .. }) && !pods.iter().all(is_app) {
             return Err(wrong(format!("`{on}` has no app that could do it")));
         }
-        if matches!(kind, FaultKind::Delete(_)) && pods.iter().any(|index| cast.pods[*index].role == Role::ControlPlane)
-        {
-            return Err(wrong("the control plane's pod is not deleted; `power_off` and `kill` break it".to_owned()));
+        let replaces = matches!(kind, FaultKind::Delete(_) | FaultKind::Restart(_));
+        if replaces && pods.iter().any(|index| cast.pods[*index].role == Role::ControlPlane) {
+            return Err(wrong("the control plane's pod stays; `power_off` and `kill` break it".to_owned()));
         }
-        let deletes = matches!(kind, FaultKind::Delete(_));
-        let deleted = if deletes { pods } else { Vec::new() };
-        fresh.push(deleted.into_iter().map(|index| (index, cast.add_reserve(index))).collect());
+        let replaced = if replaces { pods } else { Vec::new() };
+        fresh.push(replaced.into_iter().map(|index| (index, cast.add_reserve(index))).collect());
     }
     Ok(fresh)
 }
@@ -209,6 +209,10 @@ impl Faults {
                 self.each(running, at, Deed::Delete).await?;
                 *lock(&running.ended) = Some(clock.now());
             }
+            FaultKind::Restart(_) => {
+                self.restart(running, &running.fresh).await?;
+                *lock(&running.ended) = Some(clock.now());
+            }
         }
         Ok(())
     }
@@ -240,6 +244,18 @@ impl Faults {
                 started
             }
         }
+    }
+
+    /// Puts fresh pods in the places of others as a Deployment does that has one more pod meanwhile: the next one begins
+    /// when the last one's place is taken, while that one ends.
+    fn restart<'a>(&'a self, running: &'a Running, pods: &'a [(usize, usize)]) -> BoxFuture<'a, Result<(), RunError>> {
+        Box::pin(async move {
+            let Some(((old, fresh), rest)) = pods.split_first() else { return Ok(()) };
+            self.side.start_fresh(*fresh).await?;
+            let (touched, restarted) = tokio::join!(biased; self.side.retire(*old), self.restart(running, rest));
+            running.touched.fetch_add(touched?, Ordering::Relaxed);
+            restarted
+        })
     }
 
     /// Programs run under a condition until `end`.

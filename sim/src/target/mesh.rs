@@ -13,11 +13,11 @@ use wavetank_control::dialect::Dialect;
 use wavetank_control::model::Applied;
 use wavetank_control::{Control, ControlConfig};
 use wavetank_platform::{Entropy, Instant, Platform};
-use wavetank_proxy::Proxy;
 use wavetank_proxy::bootstrap::{Bootstrap, CaConfig, KeyType, NodeIdentity, Token, XdsMode, XdsSecurity, XdsServer};
 use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::record::{Record, Recorder};
 use wavetank_proxy::snapshot::Snapshot;
+use wavetank_proxy::{DrainTimes, Proxy};
 
 use super::exchanges::Exchanges;
 use super::objects::Objects;
@@ -224,8 +224,25 @@ impl Mesh {
         let proxy = Proxy::start(platform.clone(), bootstrap, self.records.clone());
         let proxy = proxy.map_err(|error| RunError::Internal(format!("{}: {error}", pod.name)))?;
         self.scribe.follow(node_id(pod), proxy.store().clone(), &platform);
-        self.proxies.lock().unwrap_or_else(PoisonError::into_inner).insert(index, proxy);
+        self.proxies().insert(index, proxy);
         Ok(())
+    }
+
+    /// Whether the proxy of pod number `index` serves by a configuration.
+    pub(super) fn is_ready(&self, index: usize) -> bool {
+        self.proxies().get(&index).is_some_and(|proxy| !proxy.listening().is_empty())
+    }
+
+    /// Tells the proxy of pod number `index` to end in good order, and waits until it has.
+    pub(super) async fn drain_proxy(&self, index: usize) {
+        let proxy = self.proxies().remove(&index);
+        if let Some(proxy) = proxy {
+            proxy.drain(DrainTimes::default()).await;
+        }
+    }
+
+    fn proxies(&self) -> MutexGuard<'_, BTreeMap<usize, Proxy>> {
+        self.proxies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The generation with the newest manifests in it, if it is known.
@@ -235,8 +252,7 @@ impl Mesh {
 
     /// What the proxy of pod number `index` has in force, if one was started there.
     pub(super) fn configuration(&self, index: usize) -> Option<Arc<Snapshot>> {
-        let proxies = self.proxies.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(proxies.get(&index)?.store().current())
+        Some(self.proxies().get(&index)?.store().current())
     }
 
     /// What the control plane finds about its objects as a set.

@@ -45,7 +45,7 @@ struct Known {
     services: Vec<(Service, Vec<Endpoint>)>,
     /// Hosts that traffic asks for.
     hosts: BTreeSet<String>,
-    /// Whether pods are deleted, and fresh ones come that have other indices.
+    /// Whether pods are deleted or restarted, and fresh ones come that have other indices.
     changes: bool,
 }
 
@@ -66,7 +66,7 @@ impl Known {
             parties: cast.pods.iter().map(|pod| who.party(pod)).chain(outside).collect(),
             services: services.collect(),
             hosts: asked.collect(),
-            changes: scenario.faults.iter().any(|fault| fault.kind.name() == "delete"),
+            changes: scenario.faults.iter().any(|fault| matches!(fault.kind.name(), "delete" | "restart")),
         }
     }
 
@@ -203,11 +203,15 @@ never:
 
     #[test]
     fn fresh_pods_have_indices_of_their_own() {
-        let rest = "\
-traffic: [{request: GET service-go/env, from: sleep, count: 1}]
-faults: [{at: 1s, delete: service-go@v2}]
-never: [{edge: sleep -> service-go@v2#1}]
-";
-        assert_eq!(wrong(rest), [""; 0]);
+        for how in ["delete", "restart"] {
+            let rest = format!(
+                "\
+traffic: [{{request: GET service-go/env, from: sleep, count: 1}}]
+faults: [{{at: 1s, {how}: service-go@v2}}]
+never: [{{edge: sleep -> service-go@v2#1}}]
+"
+            );
+            assert_eq!(wrong(&rest), [""; 0]);
+        }
     }
 }

@@ -57,7 +57,11 @@ pub(super) trait Side: Send + Sync {
     /// number of connections that they had, or more.
     fn delete(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>>;
 
-    /// Starts a fresh pod.
+    /// Ends a pod in good order: it leaves its Services, and at the same time its proxy is told to drain; when that has,
+    /// all of it ends. Returns the number of connections that it had at first, or more.
+    fn retire(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>>;
+
+    /// Starts a fresh pod; returns when it is ready and its Services know it.
     fn start_fresh(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>>;
 
     /// Puts a pod's program under a condition, for fault number `fault`; `touched` counts the requests it touches.

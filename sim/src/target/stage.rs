@@ -1,6 +1,7 @@
 //! The tank's side of a running world: breaking and mending what the engine simulates.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -72,7 +73,8 @@ impl Stage {
                 _ => {}
             }
         }
-        self.kubelet.report(&[pod.ip], true).await;
+        let is_ready = || !pod.has_proxy() || self.mesh.is_ready(index);
+        self.kubelet.report_once_ready(pod.ip, is_ready).await;
         Ok(())
     }
 
@@ -154,6 +156,27 @@ impl Side for Stage {
             self.tank.clock().sleep_until(deleted + self.kubelet.delays().termination).await;
             let containers = [Container::App, Container::Sidecar];
             let touched: usize = containers.iter().map(|own| self.tank.kill_process(place, *own)).sum();
+            self.tank.sleep(LAST_WORDS).await;
+            self.tank.power_off(place);
+            Ok(touched as u64)
+        })
+    }
+
+    fn retire(&self, index: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+        Box::pin(async move {
+            let (pod, place) = (self.cast.pod(index), self.roster.pod(index));
+            let own = self.tank.census().into_iter().filter(|own| own.ip == IpAddr::V4(pod.ip));
+            let touched: usize = own.map(|own| own.streams.len()).sum();
+            let leaves = async {
+                self.kubelet.set_absent(index, true).await;
+                self.mesh.delete_pod(pod);
+            };
+            let clock = self.tank.clock();
+            let ends = clock.timeout(self.kubelet.delays().grace, self.mesh.drain_proxy(index));
+            let ((), _in_time) = tokio::join!(biased; leaves, ends);
+            for container in [Container::App, Container::Sidecar] {
+                self.tank.kill_process(place, container);
+            }
             self.tank.sleep(LAST_WORDS).await;
             self.tank.power_off(place);
             Ok(touched as u64)

@@ -29,10 +29,13 @@ pub struct Delays {
     pub restart: Duration,
     /// From a pod's deletion to the end of its processes.
     pub termination: Duration,
+    /// From a pod's deletion to the end of its processes at the latest, where its proxy ends in good order.
+    pub grace: Duration,
 }
 
 impl Default for Delays {
-    /// 500 ms, 100 ms, 50 ms, 1 s, and the 5 s for which Istio's proxy drains.
+    /// 500 ms, 100 ms, 50 ms, 1 s, the 5 s for which Istio's proxy drains, and Kubernetes's 30 s
+    /// (`terminationGracePeriodSeconds`).
     fn default() -> Self {
         Self {
             start: Duration::from_millis(500),
@@ -40,6 +43,7 @@ impl Default for Delays {
             endpoints: Duration::from_millis(50),
             restart: Duration::from_secs(1),
             termination: Duration::from_secs(5),
+            grace: Duration::from_secs(30),
         }
     }
 }
@@ -160,6 +164,18 @@ impl Kubelet {
         self.tank.sleep(self.delays.probe).await;
         self.readiness().set_ready(pods, is_ready);
         self.publish_of(pods).await;
+    }
+
+    /// A pod was started: a probe that finds it ready is told, as [`Self::report`] does; one that does not is repeated.
+    pub async fn report_once_ready(&self, pod: Ipv4Addr, is_ready: impl Fn() -> bool) {
+        loop {
+            self.tank.sleep(self.delays.probe).await;
+            if is_ready() {
+                break;
+            }
+        }
+        self.readiness().set_ready(&[pod], true);
+        self.publish_of(&[pod]).await;
     }
 
     /// The pod of this number is being deleted, or a fresh one is there: the endpoint controller hears of it

@@ -37,7 +37,8 @@ pub(super) fn named(fault: &FaultOutcome) -> String {
         FaultKind::Link(_, LinkChange::Bandwidth(bits)) => format!("{}kbit/s", *bits as f64 / 1000.0),
         FaultKind::Fail { status, percent, .. } if *percent < 100.0 => format!("{status} {percent}%"),
         FaultKind::Fail { status, .. } => status.to_string(),
-        FaultKind::Partition(_) | FaultKind::Kill(_) | FaultKind::PowerOff(_) | FaultKind::Delete(_) => String::new(),
+        FaultKind::Partition(_) | FaultKind::Kill(_) | FaultKind::PowerOff(_) => String::new(),
+        FaultKind::Delete(_) | FaultKind::Restart(_) => String::new(),
     };
     format!("{} {} {strength}", fault.result.kind, fault.result.on).trim_end().to_owned()
 }
@@ -51,10 +52,10 @@ struct Spot {
 fn place(kind: &FaultKind, log: &ObservationLog) -> Spot {
     match kind {
         FaultKind::Partition(link) | FaultKind::Link(link, _) => on_link(&link.a, &link.b, log),
-        FaultKind::Kill(at) | FaultKind::PowerOff(at) | FaultKind::Delete(at) | FaultKind::Slow(at, _) => {
+        FaultKind::Kill(at) | FaultKind::PowerOff(at) | FaultKind::Delete(at) | FaultKind::Restart(at) => {
             on_nodes(&[at], log)
         }
-        FaultKind::Fail { at, .. } => on_nodes(&[at], log),
+        FaultKind::Slow(at, _) | FaultKind::Fail { at, .. } => on_nodes(&[at], log),
     }
 }
 

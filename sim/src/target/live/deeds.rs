@@ -212,6 +212,18 @@ impl Side for Live {
         })
     }
 
+    fn retire(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+        Box::pin(async move {
+            let touched = connections(self.0.host(pod));
+            lock(&self.0.api).delete_pod(self.0.cast.pod(pod));
+            let (left, drained) =
+                tokio::join!(biased; self.0.set_absent(pod, true), super::sidecar::drain(&self.0, pod));
+            self.end_all(pod);
+            left.and(drained.map_err(|error| broken("a proxy does not drain", &error)))?;
+            Ok(touched)
+        })
+    }
+
     fn start_fresh(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>> {
         Box::pin(async move {
             lock(&self.0.api).add_pod(self.0.cast.pod(pod));

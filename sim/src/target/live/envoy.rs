@@ -31,6 +31,8 @@ use wavetank_proxy::bootstrap::{self, NodeIdentity};
 
 use super::agent;
 
+/// Where it can be told to drain.
+pub(super) const ADMIN_PORT: u16 = 15_000;
 /// Name of the cluster behind which the control plane is.
 const XDS_CLUSTER: &str = "xds-grpc";
 
@@ -68,7 +70,7 @@ pub(super) fn bootstrap(ours: &bootstrap::Bootstrap, events: &Path) -> Bootstrap
             }),
             ..Default::default()
         }),
-        admin: Some(Admin { address: address("127.0.0.1", 15_000), ..Default::default() }),
+        admin: Some(Admin { address: address("127.0.0.1", ADMIN_PORT), ..Default::default() }),
         ..Default::default()
     }
 }

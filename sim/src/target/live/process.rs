@@ -64,6 +64,13 @@ impl Process {
         }
     }
 
+    /// Asks it to end, by SIGTERM. One that has ended does not hear it.
+    ///
+    /// Errs when there is no `kill`.
+    pub(super) fn ask_to_end(&self) -> io::Result<()> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().map(|_| ())
+    }
+
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))

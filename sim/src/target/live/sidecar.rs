@@ -5,7 +5,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use http::Method;
 use prost::Message;
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
@@ -23,6 +25,10 @@ use super::tail::Records;
 use super::world::{OBSERVED, World};
 use super::{agent, envoy};
 use crate::world::cast::{Pod, Role};
+use crate::world::client::{Call, Target, call_once};
+
+/// How often it is looked whether a draining proxy has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A pod's proxy. It may be started again.
 #[derive(Debug, Default)]
@@ -133,6 +139,8 @@ async fn start_envoy(
     let log = world.file(pod, &format!("envoy-{number}.log"));
     let args = ["--use-dynamic-base-id", "--concurrency", "1", "-l", "warning", "--file-flush-interval-msec", "50"];
     let mut args: Vec<String> = args.map(str::to_owned).into();
+    // As Istio starts it.
+    args.extend(["--drain-time-s", "45", "--drain-strategy", "immediate"].map(str::to_owned));
     let said: PathBuf = world.file(pod, "proxy.log");
     args.extend(["--log-path", &said.display().to_string(), "-c", &file.display().to_string()].map(str::to_owned));
     let start = Start { program, args, as_proxy: true, log: &log, spoken_with: false };
@@ -146,6 +154,40 @@ async fn start_envoy(
         own.sidecar.books.push(Written::Envoy(book, events));
     }
     own.sidecar.process = Some(process);
+    Ok(())
+}
+
+/// Tells the proxy of a pod to end in good order, and waits until it may be ended.
+///
+/// Ours is told by SIGTERM and ends by itself. An Envoy that is told so ends at once: Istio's agent stands before it and
+/// asks it to drain, a gateway's whole, of a sidecar's the inbound side alone, and lets it be for a while.
+///
+/// Errs when it cannot be told.
+pub(super) async fn drain(world: &World, index: usize) -> io::Result<()> {
+    let pod = world.cast.pod(index);
+    if !pod.has_proxy() {
+        return Ok(());
+    }
+    if world.tools.envoy.is_some() {
+        let inbound = if pod.role == Role::Gateway { "" } else { "inboundonly&" };
+        let path = format!("/drain_listeners?{inbound}graceful");
+        let target = Target { host: Ipv4Addr::LOCALHOST.to_string(), port: envoy::ADMIN_PORT, path };
+        let call = Call { method: Method::POST, ..Call::get(target) };
+        let told = call_once(&world.platform_at(Seat::Pod(index)), call, 0, world.delays.termination).await;
+        if !told.as_ref().is_ok_and(|reply| reply.status.is_success()) {
+            return Err(io::Error::other(format!("{}: {told:?}", pod.name)));
+        }
+        world.door.clock.sleep(world.delays.termination).await;
+        return Ok(());
+    }
+    if let Some(process) = &world.pod(index).sidecar.process {
+        process.ask_to_end()?;
+    }
+    let deadline = world.door.clock.now() + world.delays.grace;
+    let runs = || world.pod(index).sidecar.process.as_mut().is_some_and(|process| !process.has_ended());
+    while runs() && world.door.clock.now() < deadline {
+        world.door.clock.sleep(LOOK).await;
+    }
     Ok(())
 }
 

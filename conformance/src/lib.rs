@@ -12,6 +12,7 @@
 //! - [`fingerprint`]: what identifies a run, to compare runs by
 //! - [`envoy`]: a real Envoy, where there is one
 //! - [`differential`]: that Envoy and our proxy, side by side
+//! - [`clients`]: clients of the field before our proxy and before Envoy, each a process
 //! - [`agreement`]: scenarios in the tank, on this machine, and with that Envoy
 //! - [`bench`]: our proxy beside Envoy, nginx and haproxy, measured
 //! - [`planted`]: bugs put into the sources on purpose, to see them found
@@ -19,6 +20,7 @@
 
 pub mod agreement;
 pub mod bench;
+pub mod clients;
 pub mod differential;
 pub mod edge;
 pub mod envoy;

@@ -199,7 +199,8 @@ async fn read_chunked(stream: &mut Stream, already: usize, size: u64) {
 }
 
 /// Serves one request after another: `/up` is read, `/down` answered with a body of `size`, and with
-/// `/down-chunked` in chunks. `written` counts what the proxy has taken of `/endless`.
+/// `/down-chunked` in chunks. `written` counts what the proxy has taken of `/endless`, which is given up when it takes
+/// no more, and of `/steady`, which is not.
 async fn origin(platform: &Platform, size: u64, written: Arc<AtomicU64>) -> SocketAddr {
     let listener = platform.net.listen(local(0), ListenOptions::default()).await.unwrap();
     let (address, owner) = (listener.local_addr(), platform.clone());
@@ -220,6 +221,13 @@ async fn origin(platform: &Platform, size: u64, written: Arc<AtomicU64>) -> Sock
                     let early = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
                     let answer = format!("{early}HTTP/1.1 200 OK\r\n{}\r\n\r\n", framing(body, chunked));
                     stream.write_all(answer.as_bytes()).await.unwrap();
+                    if path == "/steady" {
+                        let piece = vec![b'x'; 64 * 1024];
+                        while let Ok(count) = stream.write(&piece).await {
+                            written.fetch_add(count as u64, Ordering::Relaxed);
+                        }
+                        return;
+                    }
                     if path == "/endless" {
                         let piece = vec![b'x'; 64 * 1024];
                         while let Ok(Ok(count)) = platform.clock.timeout(BLOCKED, stream.write(&piece)).await {
@@ -299,5 +307,27 @@ async fn an_answer_that_nobody_reads_is_not_held_either() {
     println!("the proxy took {last} bytes: {before} KiB before, {peak} KiB at most");
     // The sockets of both sides hold some MiB by themselves.
     assert!(last < 64 * MIB, "{last} bytes were taken");
+    assert!(peak < before + GROWTH_KIB_MAX, "{before} KiB grew to {peak} KiB");
+}
+
+#[tokio::test]
+async fn who_reads_a_kib_at_a_time_is_sent_no_more_than_it_reads() {
+    let platform = platform().unwrap();
+    let written: Arc<AtomicU64> = Arc::default();
+    let origin = origin(&platform, 1024 * MIB, written.clone()).await;
+    let process = start(&platform, origin).await;
+    let mut stream = platform.net.connect(process.address, ConnectOptions::default()).await.unwrap();
+    stream.write_all(b"GET /steady HTTP/1.1\r\nhost: a.test\r\n\r\n").await.unwrap();
+    head(&mut stream).await.unwrap();
+    let before = process.memory("VmRSS");
+    let (mut kib, mut ahead) = ([0; 1024], 0);
+    for read in 1..=32 * 1024 {
+        stream.read_exact(&mut kib).await.unwrap();
+        ahead = ahead.max(written.load(Ordering::Relaxed).saturating_sub(read * 1024));
+    }
+    let peak = process.memory("VmHWM");
+    println!("32 MiB read, at most {ahead} bytes ahead: {before} KiB before, {peak} KiB at most");
+    // The sockets of both sides hold some MiB by themselves.
+    assert!(ahead < 64 * MIB, "{ahead} bytes ahead");
     assert!(peak < before + GROWTH_KIB_MAX, "{before} KiB grew to {peak} KiB");
 }

@@ -10,18 +10,22 @@ use tls_support::World;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wavetank_platform::{Platform, Stream};
 use wavetank_proxy::record::{Flag, Record};
-use wavetank_proxy::snapshot::listener::Listener;
+use wavetank_proxy::snapshot::listener::{HttpManager, Listener};
 use wavetank_proxy::snapshot::route::{ClusterChoice, Forward};
 
 /// A proxy in memory, at the edge or not, whose only route leads to an origin that acts like this.
 async fn bench(edge: bool, acts: &'static [Act]) -> (Bench, Origin, Platform) {
+    bench_of(|manager| manager.use_remote_address = edge, acts).await
+}
+
+async fn bench_of(change: impl FnOnce(&mut HttpManager), acts: &'static [Act]) -> (Bench, Origin, Platform) {
     let platform = World::new().platform(1);
     let origin = Origin::start(&platform, acts).await;
     // No route's timeout gets in the way.
     let mut to_up = Forward::to(ClusterChoice::Single("up".into()));
     to_up.timeout = Some(Duration::ZERO);
     let mut manager = manager(vec![forward(to_up)]);
-    manager.use_remote_address = edge;
+    change(&mut manager);
     let mut listener = Listener::new("l", "127.0.0.1:8080".parse().unwrap());
     listener.filter_chains.push(chain(http(manager)));
     let bench = Bench::start(&platform, of(listener, vec![cluster("up", &[origin.address])])).await;
@@ -70,6 +74,22 @@ async fn a_body_that_stops_coming_is_given_up() {
     assert!(answer.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{answer}");
     assert_eq!(told(&bench.record().await), (408, "SI".to_owned(), "stream_idle_timeout".to_owned()));
     assert_eq!(bench.record().await.duration.as_secs(), 300);
+}
+
+/// A program that knows nothing of `100-continue` waits for the body, and a caller that has sent it for the answer.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_offered_goes_on_when_the_upstream_says_nothing_for_a_second() {
+    let (bench, origin, platform) = bench_of(|manager| manager.proxy_100_continue = true, &[Act::Answer(OK)]).await;
+    let mut stream = bench.connect().await;
+    let head = "POST / HTTP/1.1\r\nhost: a.test\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+    let start = platform.clock.now();
+    stream.write_all(format!("{head}hello").as_bytes()).await.unwrap();
+    let answer = read_answer(&mut stream, false).await;
+    let (interim, last) = answer.split_once("\r\n\r\n").unwrap();
+    assert_eq!(interim, "HTTP/1.1 100 Continue");
+    assert!(last.starts_with("HTTP/1.1 200 OK\r\n") && last.ends_with("ok"), "{last}");
+    assert!(origin.requests()[0].ends_with("hello"));
+    assert_eq!(platform.clock.now().saturating_since(start).as_secs(), 1);
 }
 
 #[tokio::test(start_paused = true)]

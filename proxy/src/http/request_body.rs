@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use wavetank_platform::Clock;
 
-use super::consent::Consent;
+use super::consent::{Awaited, Consent};
 use super::progress::{Progress, Receiving};
 
 /// Body bytes kept for a retry; Envoy's default buffer limit. A longer body is not retried.
@@ -43,7 +43,7 @@ pub(crate) struct Source {
     incoming: Incoming,
     progress: Arc<Progress>,
     clock: Arc<dyn Clock>,
-    consent: Option<Arc<Consent>>,
+    consent: Option<Awaited>,
 }
 
 /// A body that can be sent again.
@@ -73,19 +73,19 @@ pub(crate) enum BodyError {
 }
 
 impl Source {
-    /// Watches `incoming`, which is not asked for before there is `consent`, where that is waited for.
+    /// Watches `incoming`, which is not asked for before there is `consent`, where that is waited for; not for long.
     pub(crate) fn new(
         incoming: Incoming,
         progress: Arc<Progress>,
         clock: Arc<dyn Clock>,
         consent: Option<Arc<Consent>>,
     ) -> Self {
-        Self { incoming, progress, clock, consent }
+        Self { incoming, progress, clock, consent: consent.map(Awaited::new) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(consent) = &self.consent {
-            std::task::ready!(consent.poll(cx));
+        if let Some(awaited) = &mut self.consent {
+            std::task::ready!(awaited.poll(&*self.clock, cx));
             self.consent = None;
         }
         let polled = Pin::new(&mut self.incoming).poll_frame(cx);

@@ -14,8 +14,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http2;
+use hyper_util::rt::TokioIo;
 use process_support::*;
-use wavetank_platform::{Platform, linux};
+use wavetank_platform::hyper_rt::HyperExecutor;
+use wavetank_platform::{ConnectOptions, Platform, linux};
 
 const CLIENTS: usize = 50;
 const ROUNDS: usize = 20;
@@ -178,6 +183,121 @@ async fn who_has_not_heard_is_served_while_the_minimum_lasts() {
     assert!(early.ask("GET", "/").await.expect("an answer").closes);
     process.signal("TERM");
     assert!(process.ended(&platform).await.success());
+}
+
+/// One caller in HTTP/2: keeps four streams under way on its connection until that takes no more, and then goes on with
+/// another. What its connection gives back unsent it sends again; what was sent and has no answer is lost.
+async fn call_in_http2(platform: Platform, port: u16, seen: Arc<Seen>) {
+    while !seen.over.load(Ordering::Relaxed) {
+        let stream = platform.net.connect(loopback(port), ConnectOptions::default()).await.expect("it listens");
+        let executor = HyperExecutor::new(&platform);
+        let (sender, connection) = http2::handshake(executor, TokioIo::new(stream)).await.expect("HTTP/2");
+        seen.connections.fetch_add(1, Ordering::Relaxed);
+        platform.spawn.go(async move { drop(connection.await) });
+        let streams = (0..4).map(|_| async {
+            let mut sender: http2::SendRequest<Empty<Bytes>> = sender.clone();
+            while !seen.over.load(Ordering::Relaxed) && sender.ready().await.is_ok() {
+                let request = http::Request::get("http://mesh/").body(Empty::new()).expect("a request");
+                match sender.try_send_request(request).await {
+                    Ok(answer) if answer.status() == 200 => {
+                        let body = answer.into_body().collect().await.map(|body| body.to_bytes());
+                        match body {
+                            Ok(body) if body == "ok" => drop(seen.answered.fetch_add(1, Ordering::Relaxed)),
+                            other => seen.lost.lock().unwrap().push(format!("{other:?}")),
+                        }
+                    }
+                    Ok(answer) => seen.lost.lock().unwrap().push(format!("{answer:?}")),
+                    Err(mut failed) => match failed.take_message() {
+                        Some(_unsent) => return,
+                        None => seen.lost.lock().unwrap().push(format!("{failed:?}")),
+                    },
+                }
+            }
+        });
+        futures_util::future::join_all(streams).await;
+    }
+    seen.stopped.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Streams under way finish, and new ones go to the process that takes over; who comes while the old one still listens
+/// is served by it too.
+#[tokio::test]
+async fn callers_in_http2_are_told_to_go_away_and_lose_no_stream() {
+    const CALLERS: usize = 10;
+    let platform = linux::platform().expect("the door");
+    let [xds, mesh, first_admin, second_admin] = free_ports(&platform).await;
+    let (origin, requests) = serve_origin(&platform, Duration::from_millis(20)).await;
+    serve_xds(&platform, xds, mesh, origin).await;
+    let times = ["--concurrency", "2", "--drain", "30s", "--minimum-drain", "1s"];
+    let mut ending = Process::start(xds, first_admin, &times);
+    ending.ready(&platform).await;
+    let seen = Arc::new(Seen::default());
+    for _ in 0..CALLERS {
+        platform.spawn.go(call_in_http2(platform.clone(), mesh, seen.clone()));
+    }
+    let goes_on = async |more: usize| {
+        let wanted = seen.answered.load(Ordering::Relaxed) + more;
+        let has = async || (seen.answered.load(Ordering::Relaxed) >= wanted).then_some(());
+        until(&platform, "answers", has).await;
+    };
+    for admin in [second_admin, first_admin] {
+        goes_on(CALLERS * 8).await;
+        let next = Process::start(xds, admin, &times);
+        next.ready(&platform).await;
+        ending.signal("TERM");
+        assert!(ending.ended(&platform).await.success());
+        ending = next;
+    }
+    goes_on(CALLERS * 8).await;
+    seen.over.store(true, Ordering::Relaxed);
+    until(&platform, "the last answers", async || (seen.stopped.load(Ordering::Relaxed) == CALLERS).then_some(()))
+        .await;
+    let (answered, connections) = (seen.answered.load(Ordering::Relaxed), seen.connections.load(Ordering::Relaxed));
+    println!("{answered} requests on {connections} connections");
+    assert_eq!(*seen.lost.lock().unwrap(), Vec::<String>::new());
+    assert!(connections >= 3 * CALLERS, "{connections}");
+    assert_eq!(requests.load(Ordering::Relaxed), answered);
+}
+
+/// Whoever reads the records of a process that was killed finds whole lines, and at most one that was begun.
+#[tokio::test]
+async fn what_a_killed_process_has_recorded_is_whole() {
+    let platform = linux::platform().expect("the door");
+    let [xds, mesh, admin] = free_ports(&platform).await;
+    let (origin, _) = serve_origin(&platform, Duration::ZERO).await;
+    serve_xds(&platform, xds, mesh, origin).await;
+    let file = std::env::temp_dir().join(format!("wavetank-killed-{mesh}.jsonl"));
+    let records = file.display().to_string();
+    let mut process = Process::start(xds, admin, &["--concurrency", "2", "--records", &records]);
+    process.ready(&platform).await;
+    let seen = Arc::new(Seen::default());
+    for _ in 0..8 {
+        platform.spawn.go(keep_asking(platform.clone(), mesh, seen.clone()));
+    }
+    let lines = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+    until(&platform, "two hundred records", async || (lines() > 200).then_some(())).await;
+    process.signal("KILL");
+    process.ended(&platform).await;
+    seen.over.store(true, Ordering::Relaxed);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (whole, _begun) = text.rsplit_once('\n').unwrap();
+    for line in whole.lines() {
+        let parsed: Result<serde_json::Value, _> = serde_json::from_str(line);
+        assert!(parsed.is_ok_and(|line| line.is_object()), "{line}");
+    }
+    // The first line is no record; no request has two.
+    assert!(whole.lines().count() > 200 && whole.lines().count() <= seen.sent.load(Ordering::Relaxed) + 1);
+}
+
+/// Asks again and again on connections of its own until it is over or nobody answers.
+async fn keep_asking(platform: Platform, port: u16, seen: Arc<Seen>) {
+    while !seen.over.load(Ordering::Relaxed) {
+        seen.sent.fetch_add(1, Ordering::Relaxed);
+        if ask(&platform, port, "GET", "/").await.is_err() {
+            return;
+        }
+    }
 }
 
 #[tokio::test]

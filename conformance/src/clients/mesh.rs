@@ -63,6 +63,12 @@ impl Mesh {
         Self { listener, clusters: clusters.collect() }
     }
 
+    /// The same, with clusters that `change` has changed.
+    pub fn with_clusters(mut self, change: impl FnMut(&mut Cluster)) -> Self {
+        self.clusters.iter_mut().for_each(change);
+        self
+    }
+
     /// As an xDS server says it.
     pub fn pages(&self) -> Vec<Page> {
         let clusters = self.clusters.iter().map(|own| (own.name.clone(), "1".to_owned(), Some(any(own))));

@@ -111,3 +111,39 @@ impl Records {
         Instant::from_start((origin + theirs.since_start()).saturating_sub(self.epoch.since_epoch()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wavetank_proxy::ejection::EjectionAction;
+
+    /// A process that is killed may have begun a line; nobody ends it.
+    #[test]
+    fn a_last_line_that_was_only_begun_is_left_out() {
+        let path = std::env::temp_dir().join(format!("wavetank-tail-{}.jsonl", std::process::id()));
+        let ejection = Ejection {
+            node: "n".into(),
+            at: Instant::from_start(Duration::from_secs(3)),
+            cluster: "c".into(),
+            endpoint: ([10, 0, 0, 1], 80).into(),
+            action: EjectionAction::Uneject,
+            ejections: 1,
+            since_last_action: None,
+        };
+        let line = format!("{{\"ejection\":{}}}\n", serde_json::to_string(&ejection).expect("JSON"));
+        let origin = "{\"origin\":{\"unixNanos\":12000000000}}\n";
+        let begun = &line[..line.len() / 2];
+        let mut read = Records::of(&path, UnixTime::from_epoch(Duration::from_secs(10)));
+        let mut found = Vec::new();
+        for text in [String::new(), format!("{origin}{begun}"), format!("{origin}{line}{begun}")] {
+            std::fs::write(&path, text).expect("a file");
+            read.update().expect("it reads");
+            read.update().expect("it reads again");
+            found.push(read.ejections.len());
+        }
+        std::fs::remove_file(&path).expect("a file of ours");
+        assert_eq!(found, [0, 0, 1]);
+        // 3 s of a clock that began 2 s after ours.
+        assert_eq!(read.ejections[0].at, Instant::from_start(Duration::from_secs(5)));
+    }
+}

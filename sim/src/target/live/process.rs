@@ -43,7 +43,10 @@ impl Process {
             let user = PROXY_USER.to_string();
             command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
         }
-        command.arg("--").arg(start.program).args(&start.args).stderr(log.try_clone()?);
+        // It may have been killed before it was asked to be: then a process has another parent.
+        let launcher = std::process::id().to_string();
+        command.args(["--", "sh", "-c", r#"[ "$PPID" = "$0" ] && exec "$@""#, &launcher]);
+        command.arg(start.program).args(&start.args).stderr(log.try_clone()?);
         if start.spoken_with {
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
         } else {

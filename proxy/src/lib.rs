@@ -1,5 +1,6 @@
 //! Wavetank's data plane: a sidecar and gateway proxy that is configured by Envoy's xDS v3 and nothing else.
 
+pub mod access_log;
 pub mod admin;
 pub mod bootstrap;
 pub mod cluster;

@@ -11,6 +11,7 @@ use crate::bootstrap::Limits;
 use crate::listener::connections::Connections;
 use crate::record::Recorder;
 use crate::tls::Tls;
+use crate::upstream::connect::ConnectionIds;
 use crate::upstream::outliers::Reporter;
 use crate::upstream::registry::Registry;
 use crate::xds::Store;
@@ -25,6 +26,7 @@ pub struct Process {
     pub(crate) tls: Tls,
     pub(crate) registry: Arc<Registry>,
     pub(crate) listen: ListenOptions,
+    pub(crate) ids: Arc<ConnectionIds>,
     connections_max: usize,
     connections_open: Arc<AtomicUsize>,
     workers: Mutex<Vec<WorkerView>>,
@@ -57,6 +59,7 @@ impl Process {
             tls,
             registry: Arc::new(Registry::new(platform.clone(), reporter)),
             listen,
+            ids: Arc::default(),
             connections_max: limits.connections_max,
             connections_open: Arc::default(),
             workers: Mutex::default(),

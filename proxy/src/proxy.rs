@@ -104,7 +104,7 @@ impl Proxy {
 
     fn worker(platform: Platform, process: Arc<Process>, recorder: Arc<dyn Recorder>) -> Self {
         let (store, tls) = (process.store.clone(), process.tls.clone());
-        let connector = Arc::new(Connector { platform: platform.clone(), tls: tls.clone() });
+        let connector = Arc::new(Connector { platform: platform.clone(), tls: tls.clone(), ids: process.ids.clone() });
         let shared = Arc::new(Shared {
             dates: Dates::new(),
             random: Random::new(&platform),

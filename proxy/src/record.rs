@@ -23,6 +23,11 @@ pub trait Recorder: Send + Sync {
 
     /// Takes what outlier detection did.
     fn ejection(&self, ejection: Ejection);
+
+    /// Lets `write` append a line to the access log at `path`. A host that keeps no access logs has no lines made.
+    fn access_log(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let _ = (path, write);
+    }
 }
 
 /// Nobody who receives takes nothing.
@@ -38,6 +43,12 @@ impl<R: Recorder> Recorder for Option<R> {
             recorder.ejection(ejection);
         }
     }
+
+    fn access_log(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        if let Some(recorder) = self {
+            recorder.access_log(path, write);
+        }
+    }
 }
 
 impl<R: Recorder + ?Sized> Recorder for Arc<R> {
@@ -47,6 +58,10 @@ impl<R: Recorder + ?Sized> Recorder for Arc<R> {
 
     fn ejection(&self, ejection: Ejection) {
         (**self).ejection(ejection);
+    }
+
+    fn access_log(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        (**self).access_log(path, write);
     }
 }
 

@@ -43,6 +43,7 @@ GET  /config_dump       bootstrap and configuration in force, as JSON
 GET  /clusters          breakers and endpoints
 GET  /listeners         sockets
 GET  /certs             certificates, as JSON; never their keys
+POST /reopen_logs       open the files of access logs anew, as after a rotation
 POST /drain             ask callers to leave, stop accepting, and go on until told to end
 ";
 
@@ -58,6 +59,7 @@ enum Route {
     Clusters,
     Listeners,
     Certs,
+    ReopenLogs,
     Drain,
 }
 
@@ -73,6 +75,7 @@ impl Route {
             "/clusters" => Self::Clusters,
             "/listeners" => Self::Listeners,
             "/certs" => Self::Certs,
+            "/reopen_logs" => Self::ReopenLogs,
             "/drain" => Self::Drain,
             _ => return None,
         };
@@ -86,7 +89,7 @@ impl Route {
     }
 
     fn method(self) -> Method {
-        if self == Self::Drain { Method::POST } else { Method::GET }
+        if matches!(self, Self::Drain | Self::ReopenLogs) { Method::POST } else { Method::GET }
     }
 }
 
@@ -103,7 +106,7 @@ pub fn answer(view: &View, door: Door, method: &Method, path: &str) -> Page {
         return text(StatusCode::NOT_FOUND, "no such page\n");
     };
     if *method != route.method() {
-        let allow = if route == Route::Drain { "POST" } else { "GET" };
+        let allow = if route.method() == Method::POST { "POST" } else { "GET" };
         return Page { allow: Some(allow), ..text(StatusCode::METHOD_NOT_ALLOWED, "another method is needed\n") };
     }
     match route {
@@ -120,6 +123,10 @@ pub fn answer(view: &View, door: Door, method: &Method, path: &str) -> Page {
         Route::Clusters => text(StatusCode::OK, clusters::text(&view.process)),
         Route::Listeners => text(StatusCode::OK, listeners(view)),
         Route::Certs => json(config_dump::certificates(view)),
+        Route::ReopenLogs => {
+            view.reopen_logs();
+            text(StatusCode::OK, "OK\n")
+        }
         Route::Drain => {
             view.drain();
             text(StatusCode::OK, "OK\n")

@@ -1,4 +1,4 @@
-//! What can be seen of a process, and the one thing that can be asked of it: to drain.
+//! What can be seen of a process, and what can be asked of it: to drain, and to open its access logs anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::app_metrics::Scraper;
 use crate::bootstrap::{Bootstrap, Token};
 use crate::process::{Process, WorkerView};
 use crate::stats::envoy::{self, Stat};
-use crate::stats::{WorkerStats, Workload};
+use crate::stats::{LogCounts, WorkerStats, Workload};
 use crate::tls::Secrets;
 
 /// What is put instead of a secret.
@@ -28,16 +28,20 @@ pub struct View {
     /// Asks the application for its metrics, where it has some.
     pub(super) scraper: Option<Scraper>,
     stats: Vec<Arc<WorkerStats>>,
+    logs: Arc<LogCounts>,
     start: Instant,
     draining: watch::Sender<bool>,
+    reopenings: watch::Sender<u64>,
 }
 
 impl View {
-    /// Shows `process`, which was started with `bootstrap` and has a worker for each of `stats`.
+    /// Shows `process`, which was started with `bootstrap` and has a worker for each of `stats`; `logs` counts what
+    /// becomes of its access logs.
     pub fn new(
         process: Arc<Process>,
         bootstrap: &Bootstrap,
         stats: Vec<Arc<WorkerStats>>,
+        logs: Arc<LogCounts>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let mut shown = bootstrap.clone();
@@ -46,13 +50,23 @@ impl View {
         }
         let (workload, start) = (Workload::of(bootstrap), clock.now());
         let scraper = bootstrap.app_metrics.clone().map(Scraper::new);
-        Self { process, bootstrap: shown, workload, clock, scraper, stats, start, draining: watch::Sender::new(false) }
+        let (draining, reopenings) = (watch::Sender::new(false), watch::Sender::new(0));
+        Self { process, bootstrap: shown, workload, clock, scraper, stats, logs, start, draining, reopenings }
     }
 
     /// Waits until somebody wants the process to drain.
     pub async fn drain_requested(&self) {
         let mut draining = self.draining.subscribe();
         let _requested = draining.wait_for(|draining| *draining).await;
+    }
+
+    /// Tells when somebody wants the access logs to be opened anew.
+    pub fn reopenings(&self) -> watch::Receiver<u64> {
+        self.reopenings.subscribe()
+    }
+
+    pub(super) fn reopen_logs(&self) {
+        self.reopenings.send_modify(|count| *count += 1);
     }
 
     /// The process drains, or is to.
@@ -85,7 +99,7 @@ impl View {
             counts.add(&worker.copied());
         }
         let uptime = self.clock.now().saturating_since(self.start);
-        let stats = envoy::gather(&self.process, &counts, uptime, self.is_draining());
+        let stats = envoy::gather(&self.process, &counts, &self.logs, uptime, self.is_draining());
         (counts, stats)
     }
 }

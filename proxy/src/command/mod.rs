@@ -5,9 +5,11 @@
 //! - [`start_up`]: the bootstrap, from file and flags
 //! - [`serve`]: from start to end of the process
 //! - [`recorders`]: who hears of each request
+//! - [`log_files`]: where access logs go
 //! - [`redirect`]: runs what [`wavetank_proxy::redirect`] plans
 
 mod arguments;
+mod log_files;
 mod recorders;
 mod redirect;
 mod serve;

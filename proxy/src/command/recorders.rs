@@ -1,4 +1,5 @@
-//! Who hears of each request: the counts of the worker that served it, and the file of records.
+//! Who hears of each request: the counts of the worker that served it, the files of access logs, and the file of
+//! records.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,6 +13,7 @@ use wavetank_proxy::record::{Record, Recorder};
 use wavetank_proxy::stats::WorkerStats;
 
 use super::Failure;
+use super::log_files::{LogFiles, WorkerLogs};
 
 /// The file of records, if there is to be one.
 pub(super) struct RecordFile {
@@ -32,9 +34,9 @@ impl RecordFile {
         Ok(Self { lines: Some(lines), _flushing: Some(flushing) })
     }
 
-    /// The recorder of the worker that counts in `stats`.
-    pub(super) fn beside(&self, stats: &Arc<WorkerStats>) -> Arc<dyn Recorder> {
-        Arc::new(Recorders { stats: stats.clone(), lines: self.lines.clone() })
+    /// The recorder of the worker that counts in `stats` and logs to `logs`.
+    pub(super) fn beside(&self, stats: &Arc<WorkerStats>, logs: &Arc<LogFiles>) -> Arc<dyn Recorder> {
+        Arc::new(Recorders { stats: stats.clone(), lines: self.lines.clone(), logs: logs.worker() })
     }
 
     /// Writes what waits.
@@ -48,6 +50,7 @@ impl RecordFile {
 struct Recorders {
     stats: Arc<WorkerStats>,
     lines: Option<Arc<JsonLines<File>>>,
+    logs: Arc<WorkerLogs>,
 }
 
 impl Recorder for Recorders {
@@ -59,5 +62,9 @@ impl Recorder for Recorders {
     fn ejection(&self, ejection: Ejection) {
         self.stats.ejection(ejection.clone());
         self.lines.ejection(ejection);
+    }
+
+    fn access_log(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        self.logs.line(path, write);
     }
 }

@@ -14,6 +14,7 @@ use wavetank_proxy::stats::WorkerStats;
 use wavetank_proxy::{DrainTimes, Proxy};
 
 use super::arguments::{LogForm, Serve};
+use super::log_files::LogFiles;
 use super::recorders::RecordFile;
 use super::{Failure, start_up};
 
@@ -36,15 +37,19 @@ fn log(arguments: &Serve) {
 
 async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let rotated = signal(SignalKind::user_defined1())?;
     let platform = wavetank_platform::linux::platform()?;
     let records = RecordFile::open(&platform, arguments.records.as_deref())?;
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let logs = Arc::new(LogFiles::default());
+    let _flushing = logs.keep_flushing(&platform);
     let count = bootstrap.concurrency.map_or_else(cores, NonZeroUsize::get);
     let stats: Vec<Arc<WorkerStats>> = (0..count).map(|_| Arc::default()).collect();
-    let crew = Crew::start(&platform, &bootstrap, &records, &stats)?;
+    let crew = Crew::start(&platform, &bootstrap, (&records, &logs), &stats)?;
     let process = crew.first.process().clone();
-    let view = Arc::new(View::new(process, &bootstrap, stats, platform.clock.clone()));
+    let view = Arc::new(View::new(process, &bootstrap, stats, logs.counts().clone(), platform.clock.clone()));
     let admin = Admin::start(&platform, &bootstrap.ports, &view);
+    let _reopening = platform.spawn.go(reopen(logs.clone(), rotated, view.clone())).abort_on_drop();
     tracing::info!(node = %bootstrap.node.id, workers = count, "started");
 
     let mut told_to_end = tokio::select! {
@@ -71,9 +76,24 @@ async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
         }
     }
     records.flush();
+    logs.flush();
     drop(admin);
     tracing::info!(drained, "ended");
     Ok(())
+}
+
+/// Opens the access logs anew when SIGUSR1 comes, as Envoy does, or the admin port asks for it; never returns.
+async fn reopen(logs: Arc<LogFiles>, mut rotated: Signal, view: Arc<View>) {
+    let mut asked = view.reopenings();
+    loop {
+        tokio::select! {
+            biased;
+            _ = rotated.recv() => {}
+            _ = asked.changed() => {}
+        }
+        tracing::info!("opening access logs anew");
+        logs.reopen();
+    }
 }
 
 /// SIGTERM and SIGINT, which mean the same.
@@ -109,14 +129,14 @@ impl Crew {
     fn start(
         platform: &Platform,
         bootstrap: &Bootstrap,
-        records: &RecordFile,
+        (records, logs): (&RecordFile, &Arc<LogFiles>),
         stats: &[Arc<WorkerStats>],
     ) -> Result<Self, Failure> {
         let [first, others @ ..] = stats else { return Err("no worker".into()) };
-        let first = Proxy::start_first(platform.clone(), bootstrap.clone(), records.beside(first))?;
+        let first = Proxy::start_first(platform.clone(), bootstrap.clone(), records.beside(first, logs))?;
         let (drain, times) = (watch::Sender::new(false), bootstrap.drain_times());
         let start = |(index, stats): (usize, &Arc<WorkerStats>)| {
-            let (process, recorder) = (first.process().clone(), records.beside(stats));
+            let (process, recorder) = (first.process().clone(), records.beside(stats, logs));
             let mut draining = drain.subscribe();
             Worker::start(platform, index, move |platform| async move {
                 let proxy = Proxy::start_another(platform, &process, recorder);

@@ -1,5 +1,6 @@
 //! Filter chain choice, by tables and against a naive reading of Envoy.
 
+use crate::access_log::AccessLogs;
 use std::cmp::Reverse;
 
 use proptest::prelude::*;
@@ -8,7 +9,13 @@ use super::*;
 use crate::snapshot::listener::{Handler, TcpProxy};
 
 fn chain(name: &str, matches: FilterChainMatch) -> FilterChain {
-    let proxy = TcpProxy { stat_prefix: "t".into(), clusters: Vec::new(), idle_timeout: None, connect_attempts_max: 1 };
+    let proxy = TcpProxy {
+        stat_prefix: "t".into(),
+        clusters: Vec::new(),
+        idle_timeout: None,
+        connect_attempts_max: 1,
+        access_logs: AccessLogs::default(),
+    };
     FilterChain { name: name.into(), matches, tls: None, handler: Handler::Tcp(Arc::new(proxy)) }
 }
 

@@ -19,10 +19,11 @@ use super::outcome;
 use super::reply::is_grpc;
 use super::request_body::RequestBody;
 use super::watchdog::{Expired, Watchdog};
+use crate::access_log::logging::Try;
 use crate::cluster::Avoid;
 use crate::cluster::outlier::Outcome;
 use crate::record::{Attempt, Protocol};
-use crate::route::ResetReason;
+use crate::route::{RequestHead, ResetReason};
 use crate::snapshot::cluster::UpstreamProtocol;
 use crate::snapshot::{Cluster, Snapshot};
 use crate::upstream::clusters::{Active, ClusterState, Picked};
@@ -64,6 +65,25 @@ pub(crate) struct Outgoing {
     pub(crate) consent: Option<Arc<Consent>>,
 }
 
+impl Outgoing {
+    /// The head as rules see it.
+    pub(crate) fn head<'a>(&'a self, scheme: &'a str) -> RequestHead<'a> {
+        RequestHead {
+            method: self.method.as_str(),
+            path_and_query: &self.target.path_and_query,
+            authority: &self.target.authority,
+            scheme,
+            headers: &self.headers,
+        }
+    }
+}
+
+/// Where an attempt is noted while it is under way.
+struct Noting<'r> {
+    noted: &'r mut Attempt,
+    logged: Option<&'r mut Try>,
+}
+
 /// A response head, and what its body still needs.
 #[derive(Debug)]
 pub(crate) struct Success {
@@ -100,8 +120,10 @@ impl Attempting<'_> {
         let grpc = is_grpc(&outgoing.headers);
         // Noted before anything is waited for: the caller may leave at any time.
         record.record.attempts.push(self.begin(clock.now()));
-        let Some(noted) = record.record.attempts.last_mut() else { unreachable!("one was just pushed") };
-        let ended = match self.go(outgoing, body, again, watchdog, noted).await {
+        let OpenRecord { record, logging, .. } = record;
+        let Some(noted) = record.attempts.last_mut() else { unreachable!("one was just pushed") };
+        let logged = logging.as_mut().map(|logging| logging.attempt(&outgoing.head(self.caller.scheme())));
+        let ended = match self.go(outgoing, body, again, watchdog, Noting { noted, logged }).await {
             Ok(success) => Ended::Response(Box::new(success)),
             // Envoy: an attempt that takes too long is reset, and judged as such.
             Err(Ended::Expired(Expired::Try)) => {
@@ -112,7 +134,13 @@ impl Attempting<'_> {
         watchdog.end_try();
         noted.duration = clock.now().saturating_since(noted.start);
         match &ended {
-            Ended::Response(success) => noted.status = Some(success.response.status().as_u16()),
+            Ended::Response(success) => {
+                let status = success.response.status();
+                noted.status = Some(status.as_u16());
+                if let Some(logging) = logging {
+                    logging.answered(status, success.response.headers());
+                }
+            }
             Ended::NoEndpoint => noted.failure = Some("no_healthy_upstream".into()),
             Ended::Reset(reset) => {
                 noted.failure = Some(match reset.reason {
@@ -150,7 +178,7 @@ impl Attempting<'_> {
         body: RequestBody,
         again: bool,
         watchdog: &mut Watchdog,
-        noted: &mut Attempt,
+        mut noting: Noting<'_>,
     ) -> Result<Success, Ended> {
         let original = Some(self.caller.facts.destination());
         let picking = self.state.pick(self.snapshot, self.cluster, original, self.avoid);
@@ -158,7 +186,7 @@ impl Attempting<'_> {
         let active = self.state.begin(picked.address);
         let wire = self.wire(outgoing.upgrade);
         let pool = self.state.pool(&picked, wire);
-        let mut lease = self.borrow(&pool, &picked, watchdog, noted).await?;
+        let mut lease = self.borrow(&pool, &picked, watchdog, &mut noting).await?;
         active.note(Outcome::Connected);
         let mut request = Box::new(request(outgoing, wire, &picked, again).map(|()| body));
         if wire == Wire::Http1 && request.body().is_end_stream() && !outgoing.upgrade {
@@ -175,7 +203,7 @@ impl Attempting<'_> {
                 Err(SendError::Unsent(back)) => {
                     request = back;
                     drop(lease);
-                    lease = self.borrow(&pool, &picked, watchdog, noted).await?;
+                    lease = self.borrow(&pool, &picked, watchdog, &mut noting).await?;
                 }
             }
         }
@@ -187,8 +215,9 @@ impl Attempting<'_> {
         pool: &Arc<Pool>,
         picked: &Picked,
         watchdog: &mut Watchdog,
-        noted: &mut Attempt,
+        noting: &mut Noting<'_>,
     ) -> Result<Lease, Ended> {
+        let Noting { noted, logged } = noting;
         let leasing = pool.lease(Settings::from(&**self.cluster));
         let lease = match watchdog.guard(leasing).await {
             Ok(lease) => lease,
@@ -205,6 +234,9 @@ impl Attempting<'_> {
         let lease = lease.map_err(Ended::Reset)?;
         noted.upstream = Some(lease.leg().clone());
         noted.workload = picked.workload.clone();
+        if let Some(logged) = logged {
+            logged.note_link(lease.link(), lease.is_http2());
+        }
         Ok(lease)
     }
 

@@ -18,10 +18,12 @@ use super::open_record::OpenRecord;
 use super::progress::Progress;
 use super::reply::{LocalReply, ReplyFacts};
 use super::response_body::ResponseBody;
+use crate::access_log::logging::Logging;
 use crate::drain::{Draining, Stage};
 use crate::idle::Activity;
 use crate::listener::accepted::Facts;
-use crate::record::{Protocol, Record};
+use crate::listener::closing::Told;
+use crate::record::{Flag, Protocol, Record};
 use crate::shared::Shared;
 use crate::snapshot::listener::HttpManager;
 use crate::snapshot::route::HeaderMutations;
@@ -69,11 +71,17 @@ impl Caller {
         self.facts.leg.local.ip().to_canonical()
     }
 
+    /// The scheme of its requests.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.facts.is_tls() { "https" } else { "http" }
+    }
+
     /// The record of a request that began at `start`, under the configuration of this version.
     pub(crate) fn open_record(&self, start: Instant, version: u64, progress: &Arc<Progress>) -> OpenRecord {
         let shared = &self.shared;
         let mut record = OpenRecord::new(
             self.facts.record(&shared.node, start, self.protocol),
+            Logging::of(&self.manager, &self.facts),
             progress.clone(),
             self.meter.clone(),
             shared.recorder.clone(),
@@ -98,6 +106,14 @@ impl Caller {
     /// What follows the request that came last is of the same protocol. HTTP/1's come one after the other.
     pub(crate) fn keep_protocol(&self) {
         self.passage.stay(self.requests.load(Ordering::Relaxed));
+    }
+
+    /// Tells the listener's logs that a request was understood, or (`flag`) that it was not.
+    pub(crate) fn tell_listener(&self, flag: Option<Flag>) {
+        if let Some(Told::Http { spoke, malformed, .. }) = self.facts.told.get() {
+            let told = if flag == Some(Flag::DPE) { malformed } else { spoke };
+            told.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Leaves `tunnel` to be run when the connection has changed its protocol.
@@ -169,6 +185,7 @@ impl Answering<'_> {
         });
         record.record.status = response.status().as_u16();
         note_grpc_status(&mut record.record, response.headers());
+        record.log_response(response.status(), response.headers());
         response
     }
 
@@ -191,6 +208,7 @@ impl Answering<'_> {
         record.record.status = parts.status.as_u16();
         note_grpc_status(&mut record.record, &parts.headers);
         record.record.details = "via_upstream".into();
+        record.log_response(parts.status, &parts.headers);
         Response::from_parts(parts, body(incoming, record))
     }
 

@@ -1,6 +1,7 @@
 //! One request from its head to the head of its answer: intake, route, and what the route says.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
@@ -9,7 +10,7 @@ use wavetank_platform::BoxFuture;
 
 use super::caller::{Answering, Caller};
 use super::forward::{self, Forwarding};
-use super::headers::{DownstreamFacts, mutate, prepare_request};
+use super::headers::{DownstreamFacts, Trust, mutate, prepare_request};
 use super::intake::{Form, Intake, Refused};
 use super::names;
 use super::open_record::OpenRecord;
@@ -18,9 +19,9 @@ use super::reply::{Failure, LocalReply};
 use super::response_body::ResponseBody;
 use crate::record::Grpc;
 use crate::route::{RequestHead, redirect, select_route, select_virtual_host};
-use crate::snapshot::RouteConfig;
 use crate::snapshot::listener::RouteSource;
 use crate::snapshot::route::{Action, ClusterChoice, Route, VirtualHost};
+use crate::snapshot::{RouteConfig, Snapshot};
 
 /// Serves one request of `caller`. Dropped when the caller leaves.
 ///
@@ -52,8 +53,15 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
     note_head(&mut record, &intake);
     answering.form = intake.form;
     // To Envoy an upgrade is a request without an end: any answer but 101 closes its connection.
-    answering.form.close |= intake.upgrade || intake.upgrade_refused;
-    prepare(&caller, &mut intake);
+    if intake.upgrade || intake.upgrade_refused {
+        answering.form.close = true;
+        record.log_unread();
+    }
+    caller.tell_listener(None);
+    let trust = prepare(&caller, &mut intake);
+    if let Some(logging) = record.logging.as_mut().filter(|_| trust.named) {
+        logging.client(SocketAddr::new(trust.client, 0));
+    }
     answering.request_id = intake.headers.get(&names::X_REQUEST_ID).cloned();
     record.record.request_id = answering.request_id.as_ref().and_then(|id| id.to_str().ok()).map(Into::into);
 
@@ -62,13 +70,16 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
         RouteSource::Rds(name) => snapshot.routes.get(name).cloned(),
     };
     let Some(config) = config else {
+        record.log_request(&head(&caller, &intake), true);
         return Ok(answering.local(Failure::NoRoute.reply(), record, None, &[]));
     };
     let Some((host, route)) = choose_route(&caller, &config, &intake, &mut record) else {
+        record.log_request(&head(&caller, &intake), true);
         return Ok(answering.local(Failure::NoRoute.reply(), record, None, &[]));
     };
     if intake.upgrade_refused {
-        note_cluster(route, &mut record);
+        note_cluster(route, &snapshot, &mut record);
+        record.log_request(&head(&caller, &intake), true);
         return Ok(answering.local(Failure::UpgradeRefused.reply(), record, None, &[]));
     }
     match &route.action {
@@ -77,15 +88,20 @@ async fn answer(caller: Arc<Caller>, request: Request<Incoming>) -> Result<Respo
                 Forwarding { answering, snapshot: &snapshot, config: &config, host, route, forward, upgrade };
             Ok(forward::run(forwarding, intake, body, record).await)
         }
-        action => Ok(answer_locally(action, &answering, (&config, host, route), &intake, record)),
+        action => {
+            record.log_request(&head(&caller, &intake), true);
+            Ok(answer_locally(action, &answering, (&config, host, route), &intake, record))
+        }
     }
 }
 
 fn refuse(refused: Refused, mut answering: Answering<'_>, mut record: OpenRecord) -> Response<ResponseBody> {
     let Refused { failure, intake } = refused;
     let mut reply = failure.reply();
+    answering.caller.tell_listener(reply.flag);
     if !matches!(failure, Failure::BadRequest(_)) {
         note_head(&mut record, &intake);
+        record.log_request(&head(answering.caller, &intake), false);
     }
     // Envoy closes the connection of a CONNECT that it does not serve.
     let connect = intake.method == http::Method::CONNECT;
@@ -107,14 +123,14 @@ fn note_head(record: &mut OpenRecord, intake: &Intake) {
     record.user_agent = agent.and_then(|agent| agent.to_str().ok()).map(Into::into);
 }
 
-fn prepare(caller: &Caller, intake: &mut Intake) {
+fn prepare(caller: &Caller, intake: &mut Intake) -> Trust {
     let facts = DownstreamFacts {
         peer: caller.facts.leg.remote,
         node: caller.node_address(),
         tls: caller.facts.session.as_ref(),
     };
     let mut random = caller.shared.random.request_id();
-    prepare_request(&mut intake.headers, &caller.manager, &facts, intake.upgrade, &mut random);
+    prepare_request(&mut intake.headers, &caller.manager, &facts, intake.upgrade, &mut random)
 }
 
 /// The virtual host and route of a request, noted in its record as far as they are found.
@@ -137,21 +153,24 @@ fn choose_route<'a>(
 }
 
 /// The cluster of a route that is not gone along.
-fn note_cluster(route: &Route, record: &mut OpenRecord) {
+fn note_cluster(route: &Route, snapshot: &Snapshot, record: &mut OpenRecord) {
     if let Action::Forward(forward) = &route.action
         && let ClusterChoice::Single(name) = &forward.cluster
     {
         record.record.decision.cluster = Some(name.clone());
+        if let Some((logging, cluster)) = record.logging.as_mut().zip(snapshot.clusters.get(name)) {
+            logging.cluster(cluster);
+        }
     }
 }
 
 /// The request as routing sees it.
-fn head<'a>(caller: &Caller, intake: &'a Intake) -> RequestHead<'a> {
+pub(super) fn head<'a>(caller: &Caller, intake: &'a Intake) -> RequestHead<'a> {
     RequestHead {
         method: intake.method.as_str(),
         path_and_query: &intake.path,
         authority: &intake.authority,
-        scheme: if caller.facts.is_tls() { "https" } else { "http" },
+        scheme: caller.scheme(),
         headers: &intake.headers,
     }
 }

@@ -12,7 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use super::attempt::{Attempting, Ended, Outgoing, Success};
 use super::caller::Answering;
 use super::consent::Consent;
-use super::exchange::valid;
+use super::exchange::{head, valid};
 use super::headers::upstream::{Target, prepare_attempt};
 use super::headers::{HeaderList, UpstreamRequest, mutate, prepare_response, prepare_upstream_request};
 use super::intake::Intake;
@@ -70,6 +70,7 @@ pub(crate) async fn run(
     let answering = &forwarding.answering;
     let Some((cluster, arm)) = find_cluster(&forwarding, &intake, &mut record) else {
         let status = valid(forwarding.forward.cluster_not_found_status);
+        record.log_request(&head(answering.caller, &intake), true);
         let levels = mutate::levels(forwarding.config, forwarding.host, forwarding.route, None);
         return answering.local(Failure::ClusterNotFound { status }.reply(), record, None, &levels);
     };
@@ -159,6 +160,9 @@ fn find_cluster<'a>(
     decision.arm_from = arm.and_then(|arm| arm.provenance.clone());
     let cluster = forwarding.snapshot.clusters.get(&name)?;
     decision.cluster_from = cluster.provenance.clone();
+    if let Some(logging) = &mut record.logging {
+        logging.cluster(cluster);
+    }
     Some((cluster, arm))
 }
 
@@ -215,6 +219,8 @@ impl Attempts<'_, '_> {
         };
         let is_empty = matches!(once, Some(RequestBody::Empty));
         let mut outgoing = self.outgoing(intake, consent);
+        let scheme = self.forwarding.answering.caller.scheme();
+        self.record.log_request(&outgoing.head(scheme), true);
         let policy = self.policy.clone();
         let mut tried = Vec::new();
         let mut permit: Option<Permit> = None;
@@ -254,6 +260,7 @@ impl Attempts<'_, '_> {
             number += 1;
             let elapsed = shared.platform.clock.now().saturating_since(self.record.record.start);
             prepare_attempt(&mut outgoing.headers, &self.request, number, elapsed);
+            self.record.log_request(&outgoing.head(scheme), true);
         }
     }
 

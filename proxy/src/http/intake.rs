@@ -132,7 +132,10 @@ impl Intake {
         }
         match path::normalize(&self.received_path, manager) {
             Normalized::Path(path) => self.path = path.into_owned(),
-            Normalized::Redirect(path) => return Some(Failure::PathRedirect(path)),
+            Normalized::Redirect(path) => {
+                self.path.clone_from(&path);
+                return Some(Failure::PathRedirect(path));
+            }
             Normalized::Rejected => return Some(Failure::PathRejected),
         }
         if manager.strip_any_host_port {

@@ -110,6 +110,9 @@ impl Relay {
                 }
                 if let Some((record, trailers)) = self.record.as_mut().zip(frame.trailers_ref()) {
                     note_grpc_status(&mut record.record, trailers);
+                    if let Some(logging) = &mut record.logging {
+                        logging.trailers(trailers);
+                    }
                 }
                 if frame.is_trailers() || self.incoming.is_end_stream() {
                     self.finish();
@@ -147,6 +150,7 @@ impl Relay {
         self.lent = None;
         if let Some(mut record) = self.record.take() {
             record.flag(why.flag);
+            record.log_broken();
             record.record.details = why.details;
             record.close();
         }

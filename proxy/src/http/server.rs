@@ -21,6 +21,7 @@ use super::gate::{Gate, Passage};
 use crate::drain::{Draining, Stage};
 use crate::idle::{Activity, IdleTimer};
 use crate::listener::accepted::Accepted;
+use crate::listener::closing::Told;
 use crate::listener::inspect;
 use crate::record::Protocol;
 use crate::shared::Shared;
@@ -49,13 +50,19 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
         () = draining.reached(Stage::Ended) => None,
     };
     let Some(Ok((stream, is_http2))) = chosen else { return };
+    let protocol = if is_http2 { Protocol::Http2 } else { Protocol::Http1 };
+    let meter = Arc::new(Meter::default());
+    if facts.logged {
+        let (spoke, malformed) = Default::default();
+        let _once = facts.told.set(Told::Http { protocol, meter: meter.clone(), spoke, malformed });
+    }
     let caller = Arc::new(Caller {
         activity: Arc::new(Activity::new(shared.platform.clock.clone())),
         shared,
         manager,
         facts,
-        protocol: if is_http2 { Protocol::Http2 } else { Protocol::Http1 },
-        meter: Arc::new(Meter::default()),
+        protocol,
+        meter,
         draining: draining.clone(),
         requests: AtomicU64::new(0),
         passage: Passage::default(),

@@ -18,6 +18,7 @@ pub(crate) async fn run(ours: OnUpgrade, theirs: OnUpgrade, mut record: OpenReco
     record.note_received(received);
     let ended = Aborted::by_client();
     record.flag(ended.flag);
+    record.log_broken();
     record.record.details = ended.details;
     record.close();
 }

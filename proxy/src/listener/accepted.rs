@@ -1,12 +1,13 @@
 //! One accepted connection, known as far as its filter chain.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wavetank_platform::{Instant, Stream};
 
+use super::closing::Told;
 use crate::drain::Draining;
-use crate::record::{Decision, Direction, Leg, Protocol, Record, TlsState};
+use crate::record::{Decision, Direction, Leg, Protocol, Provenance, Record, TlsState};
 use crate::tls::TlsSession;
 
 /// A connection that its chain's handler takes over.
@@ -23,12 +24,16 @@ pub(crate) struct Accepted {
 /// What is known of a downstream connection; the same for all its requests.
 #[derive(Debug)]
 pub(crate) struct Facts {
+    /// Its number in the process.
+    pub(crate) id: u64,
     /// When it was accepted.
     pub(crate) start: Instant,
     /// Side of the workload.
     pub(crate) direction: Direction,
     /// Listener name.
     pub(crate) listener: Arc<str>,
+    /// Line that brought the listener.
+    pub(crate) listener_from: Option<Provenance>,
     /// Filter chain name.
     pub(crate) filter_chain: Option<Arc<str>>,
     /// Its two ends and how it is secured.
@@ -37,6 +42,10 @@ pub(crate) struct Facts {
     pub(crate) original_dst: Option<SocketAddr>,
     /// The TLS session that was terminated here.
     pub(crate) session: Option<TlsSession>,
+    /// The listener's logs tell of it.
+    pub(crate) logged: bool,
+    /// What they tell of its handler.
+    pub(crate) told: OnceLock<Told>,
     /// Server name, terminated or only looked at.
     pub(crate) sni: Option<Arc<str>>,
     /// Configuration that chose the chain.

@@ -2,12 +2,14 @@
 //! its first bytes, its filter chain, its TLS handshake.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wavetank_platform::Stream;
 
 use super::accepted::{Accepted, Facts};
+use super::closing::{self, Closing};
 use super::inspect::{self, Inspected};
+use crate::access_log::logging::Ended;
 use crate::drain::Draining;
 use crate::filter_chain::{self, ConnectionFacts};
 use crate::http::server;
@@ -29,24 +31,30 @@ pub(super) async fn serve(shared: Arc<Shared>, captured_by: Arc<Listener>, strea
         return;
     };
     let mut facts = Facts {
+        id: shared.clusters.connector().ids.next(),
         start,
         direction: listener.direction,
         listener: listener.name.clone(),
+        listener_from: listener.provenance.clone(),
         filter_chain: None,
         leg: Leg { local: stream.local_addr(), remote: stream.peer_addr(), tls: TlsState::Plaintext },
         original_dst: stream.original_dst().map(|dst| dst.0),
         session: None,
+        logged: !listener.access_logs.is_empty(),
+        told: OnceLock::new(),
         sni: inspected.sni.clone(),
         config_version: snapshot.version,
     };
     let Some(chain) = choose_chain(&listener, &facts, &inspected) else {
-        return refuse(&shared, &facts, Some(Flag::NR), "filter_chain_not_found");
+        return refuse(&shared, &listener, &facts, Some(Flag::NR), "filter_chain_not_found");
     };
     facts.filter_chain = Some(chain.name.clone());
     drop(snapshot);
-    let securing = Box::pin(secure(&shared, chain, stream, facts));
+    let securing = Box::pin(secure(&shared, &listener, chain, stream, facts));
     let Some((stream, facts)) = securing.await else { return };
-    let accepted = Accepted { stream, facts: Arc::new(facts), draining };
+    let facts = Arc::new(facts);
+    let _logged = Closing::of(&shared, &listener, &facts);
+    let accepted = Accepted { stream, facts, draining };
     match &chain.handler {
         Handler::Http(manager) => {
             let (manager, inspected) = (manager.clone(), inspected.application_protocols);
@@ -88,7 +96,13 @@ fn choose_chain<'a>(listener: &'a Listener, facts: &Facts, inspected: &Inspected
 }
 
 /// Terminates TLS where the chain does; a failed handshake is recorded and ends the connection.
-async fn secure(shared: &Shared, chain: &FilterChain, stream: Stream, mut facts: Facts) -> Option<(Stream, Facts)> {
+async fn secure(
+    shared: &Shared,
+    listener: &Listener,
+    chain: &FilterChain,
+    stream: Stream,
+    mut facts: Facts,
+) -> Option<(Stream, Facts)> {
     let Some(tls) = &chain.tls else { return Some((stream, facts)) };
     let original_dst = stream.original_dst();
     match shared.tls.accept(tls, stream).await {
@@ -104,17 +118,18 @@ async fn secure(shared: &Shared, chain: &FilterChain, stream: Stream, mut facts:
                 Some(reason) => format!("downstream_transport_failure{{{reason}}}"),
                 None => "downstream_remote_disconnect".into(),
             };
-            refuse(shared, &facts, None, &details);
+            refuse(shared, listener, &facts, None, &details);
             None
         }
     }
 }
 
 /// Records a connection that comes no further.
-fn refuse(shared: &Shared, facts: &Facts, flag: Option<Flag>, details: &str) {
+fn refuse(shared: &Shared, listener: &Listener, facts: &Facts, flag: Option<Flag>, details: &str) {
     let mut record = facts.record(&shared.node, facts.start, Protocol::Tcp);
     record.duration = shared.platform.clock.now().saturating_since(facts.start);
     record.flags.extend(flag);
     record.details = details.into();
+    closing::log_end(shared, listener, &record, Ended { facts, cluster: None, link: None, stream_id: None });
     shared.recorder.record(&record);
 }

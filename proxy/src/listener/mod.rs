@@ -6,9 +6,11 @@
 //! - [`connection`]: one connection up to its handler
 //! - [`inspect`], with [`peeked`] and [`client_hello`]: what the first bytes say
 //! - [`accepted`]: what a handler is given
+//! - [`closing`]: the listener's access logs of a connection
 
 pub(crate) mod accepted;
 mod client_hello;
+pub(crate) mod closing;
 mod connection;
 pub(crate) mod connections;
 pub(crate) mod inspect;

@@ -45,6 +45,8 @@ pub struct Cluster {
     pub source: Option<std::net::IpAddr>,
     /// The Service that it leads to, as its metadata says.
     pub service: Option<Arc<ServiceName>>,
+    /// Name in statistics and in `%UPSTREAM_CLUSTER%`; `None`: its own.
+    pub alt_stat_name: Option<Arc<str>>,
     /// Line that brought the cluster.
     pub provenance: Option<Provenance>,
 }
@@ -72,6 +74,7 @@ impl Cluster {
             update_merge_window: Duration::from_secs(1),
             source: None,
             service: None,
+            alt_stat_name: None,
             provenance: None,
         }
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::edge::Http2Settings;
 use super::route::RouteConfig;
 use super::tls::DownstreamTls;
+use crate::access_log::AccessLogs;
 use crate::record::{Direction, Provenance};
 
 /// `envoy.config.listener.v3.Listener`.
@@ -43,6 +44,8 @@ pub struct Listener {
     pub default_filter_chain: Option<FilterChain>,
     /// Line that brought the listener.
     pub provenance: Option<Provenance>,
+    /// Logs of all its connections.
+    pub access_logs: AccessLogs,
 }
 
 impl Listener {
@@ -63,6 +66,7 @@ impl Listener {
             filter_chains: Vec::new(),
             default_filter_chain: None,
             provenance: None,
+            access_logs: AccessLogs::default(),
         }
     }
 }
@@ -249,6 +253,10 @@ pub struct HttpManager {
     pub upgrades: Vec<Arc<str>>,
     /// HTTP filters before the router, in order. Names of filters that do nothing here are not kept.
     pub filters: Vec<HttpFilter>,
+    /// Logs of its requests.
+    pub access_logs: AccessLogs,
+    /// Logs of its requests' attempts (the router's `upstream_log`).
+    pub upstream_logs: AccessLogs,
 }
 
 impl HttpManager {
@@ -285,6 +293,8 @@ impl HttpManager {
             proxy_100_continue: false,
             upgrades: Vec::new(),
             filters: Vec::new(),
+            access_logs: AccessLogs::default(),
+            upstream_logs: AccessLogs::default(),
         }
     }
 }
@@ -377,4 +387,6 @@ pub struct TcpProxy {
     pub idle_timeout: Option<Duration>,
     /// Attempts to connect; at least 1.
     pub connect_attempts_max: u32,
+    /// Logs of its connections.
+    pub access_logs: AccessLogs,
 }

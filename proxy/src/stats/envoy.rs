@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::histogram::Histogram;
+use super::logs::LogCounts;
 use super::worker::{Chain, ChainCounts, ClusterCounts, Tables};
 use crate::process::Process;
 use crate::snapshot::cluster::{Discovery, Endpoint};
@@ -22,7 +23,7 @@ pub(crate) enum Scope {
     Http(Arc<str>),
     /// `listener.<address>.`
     Listener(SocketAddr),
-    /// `server.`, `cluster_manager.`, `listener_manager.`
+    /// `server.`, `cluster_manager.`, `listener_manager.`, `filesystem.`
     Whole(&'static str),
 }
 
@@ -51,7 +52,13 @@ pub(crate) enum Value {
 }
 
 /// All statistics. `counts` are the sums of all workers, and the process has run for `uptime`.
-pub(crate) fn gather(process: &Process, counts: &Tables, uptime: Duration, draining: bool) -> Vec<Stat> {
+pub(crate) fn gather(
+    process: &Process,
+    counts: &Tables,
+    logs: &LogCounts,
+    uptime: Duration,
+    draining: bool,
+) -> Vec<Stat> {
     let snapshot = process.store.current();
     let mut all = Vec::new();
     for cluster in snapshot.clusters.values() {
@@ -78,6 +85,7 @@ pub(crate) fn gather(process: &Process, counts: &Tables, uptime: Duration, drain
         gauge("server", "uptime", uptime.as_secs()),
         gauge("server", "config_version", snapshot.version),
     ]);
+    all.extend(logs.named().map(|(name, value)| counter(Scope::Whole("filesystem"), name, value)));
     let overflow = Value::Counter(counts.overflow);
     all.push(Stat { scope: Scope::Whole("server"), name: "stats_overflow", class: None, value: overflow });
     all

@@ -8,11 +8,15 @@ use std::time::Duration;
 use wavetank_platform::Stream;
 
 use super::relay::{self, EndedBy, Relayed};
+use crate::access_log::entry::Kind;
+use crate::access_log::logging::{Ended, write_connection};
 use crate::cluster::outlier::Outcome;
 use crate::cluster::{Avoid, Permit};
 use crate::drain::Stage;
+use crate::http::headers::request_id;
 use crate::idle::{Activity, IdleTimer};
-use crate::listener::accepted::Accepted;
+use crate::listener::accepted::{Accepted, Facts};
+use crate::listener::closing::{TcpEnd, Told};
 use crate::record::{Attempt, Flag, Protocol, Record};
 use crate::route::ResetReason;
 use crate::route::split::pick_weighted;
@@ -20,7 +24,7 @@ use crate::shared::Shared;
 use crate::snapshot::listener::TcpProxy;
 use crate::snapshot::{Cluster, Snapshot};
 use crate::upstream::clusters::Active;
-use crate::upstream::connect::{Opened, Target};
+use crate::upstream::connect::{Link, Opened, Target};
 use crate::upstream::reset::Reset;
 
 /// Envoy's default.
@@ -35,11 +39,23 @@ struct Connected {
 /// Serves a connection to its end.
 pub(crate) async fn serve(shared: Arc<Shared>, proxy: Arc<TcpProxy>, accepted: Accepted) {
     let Accepted { stream, facts, mut draining } = accepted;
-    let mut open = Open { record: Some(facts.record(&shared.node, facts.start, Protocol::Tcp)), shared: &shared };
+    let record = facts.record(&shared.node, facts.start, Protocol::Tcp);
+    let mut open = Open {
+        record: Some(record),
+        shared: &shared,
+        proxy: &proxy,
+        facts: &facts,
+        cluster: None,
+        link: None,
+        stream_id: None,
+    };
+    if facts.logged || !proxy.access_logs.is_empty() {
+        open.stream_id = request_id::uuid(&mut shared.random.request_id()).to_str().ok().map(Into::into);
+    }
     let snapshot = shared.store.current();
     open.record().decision.config_version = snapshot.version;
     let original_dst = facts.destination();
-    let connected = connect(&shared, &snapshot, &proxy, original_dst, open.record()).await;
+    let connected = connect(&shared, &snapshot, &proxy, original_dst, &mut open).await;
     drop(snapshot);
     let Some(Connected { stream: upstream, _counted: counted }) = connected else { return };
 
@@ -76,8 +92,11 @@ async fn connect(
     snapshot: &Snapshot,
     proxy: &TcpProxy,
     original_dst: std::net::SocketAddr,
-    record: &mut Record,
+    open: &mut Open<'_>,
 ) -> Option<Connected> {
+    let Open { record: Some(record), cluster: chosen, link: used, .. } = open else {
+        unreachable!("the record is there until the connection is dropped")
+    };
     let name = pick_weighted(&proxy.clusters, |(_, weight)| *weight, &mut shared.random.tcp()).map(|(name, _)| name);
     record.decision.cluster = name.cloned();
     let Some(cluster) = name.and_then(|name| snapshot.clusters.get(name)) else {
@@ -85,6 +104,7 @@ async fn connect(
         return None;
     };
     record.decision.cluster_from = cluster.provenance.clone();
+    *chosen = Some(cluster.clone());
     let state = shared.clusters.state(&cluster.name);
     for number in 1..=proxy.connect_attempts_max.max(1) {
         let Some(permit) = state.breakers().try_connection(&cluster.breakers, false) else {
@@ -108,7 +128,8 @@ async fn connect(
         let opened = shared.clusters.connector().open(&target).await;
         attempt.duration = shared.platform.clock.now().saturating_since(attempt.start);
         match opened {
-            Ok(Opened { stream, leg, .. }) => {
+            Ok(Opened { stream, leg, link }) => {
+                *used = Some(link);
                 active.note(Outcome::ConnectedForGood);
                 attempt.upstream = Some(leg);
                 record.attempts.push(attempt);
@@ -146,6 +167,12 @@ fn begin(shared: &Shared, cluster: &Cluster, number: u32) -> Attempt {
 struct Open<'a> {
     record: Option<Record>,
     shared: &'a Shared,
+    proxy: &'a TcpProxy,
+    facts: &'a Facts,
+    cluster: Option<Arc<Cluster>>,
+    link: Option<Arc<Link>>,
+    /// Drawn where something is logged, and nowhere else.
+    stream_id: Option<Arc<str>>,
 }
 
 impl Open<'_> {
@@ -158,7 +185,20 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         if let Some(mut record) = self.record.take() {
             record.duration = self.shared.platform.clock.now().saturating_since(record.start);
-            self.shared.recorder.record(&record);
+            let ended = Ended {
+                facts: self.facts,
+                cluster: self.cluster.as_ref(),
+                link: self.link.as_deref(),
+                stream_id: self.stream_id.as_deref(),
+            };
+            let Shared { platform, recorder, .. } = self.shared;
+            write_connection(&self.proxy.access_logs, Kind::Connection, &record, ended, &*platform.clock, &**recorder);
+            recorder.record(&record);
+            if self.facts.logged {
+                let (cluster, link, stream_id) = (self.cluster.take(), self.link.take(), self.stream_id.take());
+                let end = TcpEnd { record, cluster, link, stream_id };
+                let _once = self.facts.told.set(Told::Tcp(Box::new(end)));
+            }
         }
     }
 }

@@ -260,5 +260,13 @@ fn session(connection: &CommonState, sni: Option<Arc<str>>, verified: bool, own:
         _ => TlsState::Simple,
     };
     let alpn = connection.alpn_protocol().map(|protocol| Arc::from(String::from_utf8_lossy(protocol).as_ref()));
-    TlsSession { state, sni, alpn, peer, local_uri: own.and_then(Certificate::uri).cloned() }
+    TlsSession {
+        state,
+        sni,
+        alpn,
+        peer,
+        version: super::session::version(connection.protocol_version()),
+        cipher: super::session::cipher(connection.negotiated_cipher_suite().map(|suite| suite.suite())),
+        local_uri: own.and_then(Certificate::uri).cloned(),
+    }
 }

@@ -22,6 +22,10 @@ pub struct PeerCertificate {
     pub hash_sha256: Arc<str>,
     /// Subject as RFC 2253 text; may be empty.
     pub subject: Arc<str>,
+    /// Issuer as RFC 2253 text; may be empty.
+    pub issuer: Arc<str>,
+    /// Serial number: lower-case hex digits, two for each byte.
+    pub serial: Arc<str>,
     /// URI subject alternative names, in order.
     pub uri_sans: Vec<Arc<str>>,
     /// DNS subject alternative names, in order.
@@ -40,6 +44,8 @@ impl PeerCertificate {
         let mut peer = Self {
             hash_sha256: hex(&Sha256::digest(der)).into(),
             subject: rfc2253(certificate.subject()).into(),
+            issuer: rfc2253(certificate.issuer()).into(),
+            serial: serial(certificate.tbs_certificate.raw_serial()).into(),
             uri_sans: Vec::new(),
             dns_sans: Vec::new(),
             not_before: unix(validity.not_before.timestamp()),
@@ -70,6 +76,12 @@ impl PeerCertificate {
 /// Times before the epoch count as the epoch.
 fn unix(timestamp: i64) -> UnixTime {
     UnixTime::from_epoch(Duration::from_secs(u64::try_from(timestamp).unwrap_or(0)))
+}
+
+/// Without the zeros that DER puts before a number whose first bit is set.
+fn serial(bytes: &[u8]) -> String {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    hex(bytes.get(zeros..).filter(|rest| !rest.is_empty()).unwrap_or(b"\0"))
 }
 
 fn hex(bytes: &[u8]) -> String {

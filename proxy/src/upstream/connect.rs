@@ -1,6 +1,8 @@
 //! TCP and TLS set-up towards an endpoint.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wavetank_platform::{ConnectOptions, Platform, Stream};
@@ -9,7 +11,7 @@ use super::reset::Reset;
 use crate::record::{Leg, TlsState};
 use crate::route::ResetReason;
 use crate::snapshot::tls::TransportSocket;
-use crate::tls::Tls;
+use crate::tls::{Tls, TlsSession};
 
 /// What every connection of a proxy is made with.
 #[derive(Clone)]
@@ -18,6 +20,19 @@ pub(crate) struct Connector {
     pub(crate) platform: Platform,
     /// Certificates and handshakes.
     pub(crate) tls: Tls,
+    /// Numbers of connections.
+    pub(crate) ids: Arc<ConnectionIds>,
+}
+
+/// Gives every connection of the process a number, whoever opened it. Envoy numbers them alike.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionIds(AtomicU64);
+
+impl ConnectionIds {
+    /// The next number; the first is 1.
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// Where and how to connect.
@@ -40,6 +55,17 @@ pub(crate) struct Opened {
     pub(crate) stream: Stream,
     /// Its two ends and how it is secured, from socket and session.
     pub(crate) leg: Leg,
+    /// What else logs tell of it.
+    pub(crate) link: Arc<Link>,
+}
+
+/// What access logs tell of a connection to an endpoint beside its two ends.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Its number.
+    pub(crate) id: u64,
+    /// Its TLS session.
+    pub(crate) session: Option<TlsSession>,
 }
 
 impl Connector {
@@ -61,12 +87,17 @@ impl Connector {
         let stream =
             self.platform.net.connect(target.address, options).await.map_err(|error| Reset::connect(&error))?;
         let (local, remote) = (stream.local_addr(), stream.peer_addr());
+        let id = self.ids.next();
         match &target.socket {
-            TransportSocket::Raw => Ok(Opened { stream, leg: Leg { local, remote, tls: TlsState::Plaintext } }),
+            TransportSocket::Raw => {
+                let leg = Leg { local, remote, tls: TlsState::Plaintext };
+                Ok(Opened { stream, leg, link: Arc::new(Link { id, session: None }) })
+            }
             TransportSocket::Tls(context) => {
                 let (stream, session) = self.tls.connect(context, stream).await.map_err(|error| Reset::tls(&error))?;
-                let leg = Leg { local, remote, tls: session.state };
-                Ok(Opened { stream: Stream::new(stream, local, remote, None), leg })
+                let leg = Leg { local, remote, tls: session.state.clone() };
+                let link = Arc::new(Link { id, session: Some(session) });
+                Ok(Opened { stream: Stream::new(stream, local, remote, None), leg, link })
             }
         }
     }

@@ -12,7 +12,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
 
-use super::connect::{Opened, Target};
+use super::connect::{Link, Opened, Target};
 use super::lease::Sender;
 use super::meter::{Meter, Metered};
 use super::pool::{Pool, Wire};
@@ -33,6 +33,7 @@ const RESPONSE_HEADERS_MAX: usize = 100;
 pub(crate) struct Connection {
     id: u64,
     leg: Leg,
+    link: Arc<Link>,
     meter: Arc<Meter>,
     requests_max: Option<u32>,
     served: AtomicU32,
@@ -52,6 +53,11 @@ impl Connection {
     /// Its two ends.
     pub(super) fn leg(&self) -> &Leg {
         &self.leg
+    }
+
+    /// What logs tell of it.
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 
     /// Its bytes so far.
@@ -132,10 +138,17 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-fn connection(pool: &Pool, id: u64, leg: Leg, meter: Arc<Meter>, limits: Limits) -> Arc<Connection> {
+fn connection(
+    pool: &Pool,
+    id: u64,
+    (leg, link): (Leg, Arc<Link>),
+    meter: Arc<Meter>,
+    limits: Limits,
+) -> Arc<Connection> {
     Arc::new(Connection {
         id,
         leg,
+        link,
         meter,
         requests_max: limits.requests_max,
         served: AtomicU32::new(0),
@@ -153,7 +166,7 @@ async fn serve_http1(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
         Ok(pair) => pair,
         Err(_never_for_http1) => return pool.connect_failed(ResetReason::ConnectionTermination.into()),
     };
-    let connection = connection(pool, id, opened.leg, meter, limits);
+    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits);
     pool.connected(Sender::Http1(sender), &connection);
     drive(pool, &connection, Box::pin(conn.with_upgrades()), limits.idle).await;
 }
@@ -171,7 +184,7 @@ async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
         Ok(pair) => pair,
         Err(_closed) => return pool.connect_failed(ResetReason::ConnectionTermination.into()),
     };
-    let connection = connection(pool, id, opened.leg, meter, limits);
+    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits);
     pool.connected(Sender::Http2(sender), &connection);
     drive(pool, &connection, Box::pin(conn), limits.idle).await;
 }

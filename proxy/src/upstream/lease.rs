@@ -7,6 +7,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 
+use super::connect::Link;
 use super::connection::Connection;
 use super::pool::Pool;
 use super::reset::Reset;
@@ -63,6 +64,11 @@ impl Lease {
     /// The connection's two ends.
     pub(crate) fn leg(&self) -> &Leg {
         self.connection.leg()
+    }
+
+    /// What logs tell of the connection.
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        self.connection.link()
     }
 
     /// Whether the connection speaks HTTP/2.

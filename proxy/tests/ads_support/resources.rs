@@ -1,5 +1,6 @@
 //! Small resources as a server sends them.
 
+use envoy_types::pb::envoy::config::accesslog::v3 as log;
 use envoy_types::pb::envoy::config::cluster::v3 as cds;
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::endpoint::v3 as eds;
@@ -48,9 +49,15 @@ pub(crate) fn assignment(name: &str, port: u32) -> Any {
 
 /// An HTTP listener with routes from RDS.
 pub(crate) fn listener(name: &str, port: u32, routes: &str) -> Any {
+    logging_listener(name, port, routes, Vec::new())
+}
+
+/// The same, with access logs.
+pub(crate) fn logging_listener(name: &str, port: u32, routes: &str, access_log: Vec<log::AccessLog>) -> Any {
     let router = any("type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", &());
     let manager = hcm::HttpConnectionManager {
         stat_prefix: "http".to_owned(),
+        access_log,
         route_specifier: Some(hcm::http_connection_manager::RouteSpecifier::Rds(hcm::Rds {
             route_config_name: routes.to_owned(),
             config_source: Some(ads()),

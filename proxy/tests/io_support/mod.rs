@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use wavetank_platform::linux::platform;
 use wavetank_platform::{ConnectOptions, ListenOptions, Platform, Stream};
+use wavetank_proxy::access_log::AccessLogs;
 use wavetank_proxy::bootstrap::Limits;
 use wavetank_proxy::ejection::Ejection;
 use wavetank_proxy::proxy::Proxy;
@@ -28,6 +29,7 @@ use wavetank_proxy::xds::Store;
 pub(crate) struct Records {
     all: Mutex<Vec<Record>>,
     ejections: Mutex<Vec<Ejection>>,
+    logged: Mutex<Vec<u8>>,
     more: Notify,
 }
 
@@ -41,12 +43,30 @@ impl Recorder for Records {
         self.ejections.lock().unwrap().push(ejection);
         self.more.notify_one();
     }
+
+    fn access_log(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        let mut logged = self.logged.lock().unwrap();
+        logged.extend_from_slice(format!("{path}: ").as_bytes());
+        write(&mut logged);
+        self.more.notify_one();
+    }
 }
 
 impl Records {
     /// What outlier detection did so far.
     pub(crate) fn ejections(&self) -> Vec<Ejection> {
         self.ejections.lock().unwrap().clone()
+    }
+
+    /// Waits for `count` lines of access logs, each with its file.
+    pub(crate) async fn lines(&self, count: usize) -> Vec<String> {
+        loop {
+            let logged = String::from_utf8(self.logged.lock().unwrap().clone()).unwrap();
+            if logged.lines().count() >= count {
+                return logged.lines().map(str::to_owned).collect();
+            }
+            self.more.notified().await;
+        }
     }
 
     /// Waits for `count` records.
@@ -132,6 +152,7 @@ pub(crate) fn tcp(clusters: &[(&str, u32)]) -> Handler {
         clusters: clusters.iter().map(|(name, weight)| ((*name).into(), *weight)).collect(),
         idle_timeout: None,
         connect_attempts_max: 1,
+        access_logs: AccessLogs::default(),
     }))
 }
 

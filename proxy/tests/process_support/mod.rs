@@ -61,17 +61,22 @@ pub(crate) async fn until<T>(platform: &Platform, what: &str, mut condition: imp
 
 /// Serves xDS on `xds`: a listener on `mesh` whose every request goes to `origin`. It tells whoever asks.
 pub(crate) async fn serve_xds(platform: &Platform, xds: u16, mesh: u16, origin: u16) {
+    serve_listener(platform, xds, listener("mesh", mesh.into(), "routes"), origin).await;
+}
+
+/// The same, with a listener `mesh` whose routes are `routes`.
+pub(crate) async fn serve_listener(platform: &Platform, xds: u16, listener: Any, origin: u16) {
     let mut script = Script::serve(platform, xds, None).await;
     let own = platform.clone();
     platform.spawn.go(async move {
         loop {
             let stream = script.delta().await;
-            own.spawn.go(tell(stream, mesh, origin));
+            own.spawn.go(tell(stream, listener.clone(), origin));
         }
     });
 }
 
-async fn tell(mut stream: Exchange<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, mesh: u16, origin: u16) {
+async fn tell(mut stream: Exchange<DeltaDiscoveryRequest, DeltaDiscoveryResponse>, mesh: Any, origin: u16) {
     let mut said = 0;
     while let Some(request) = stream.try_next().await {
         if !request.response_nonce.is_empty() {
@@ -79,7 +84,7 @@ async fn tell(mut stream: Exchange<DeltaDiscoveryRequest, DeltaDiscoveryResponse
         }
         let (name, body) = match request.type_url.as_str() {
             CLUSTER => ("origin", static_cluster("origin", origin)),
-            LISTENER => ("mesh", listener("mesh", mesh.into(), "routes")),
+            LISTENER => ("mesh", mesh.clone()),
             ROUTE => ("routes", route("routes", "origin")),
             _ => continue,
         };
@@ -240,6 +245,11 @@ pub(crate) struct Process {
 impl Process {
     /// Starts one that is configured by the server at `xds`, and has its admin port at `admin`.
     pub(crate) fn start(xds: u16, admin: u16, more: &[&str]) -> Self {
+        Self::start_saying(xds, admin, more, Stdio::inherit())
+    }
+
+    /// The same, with its standard output led elsewhere.
+    pub(crate) fn start_saying(xds: u16, admin: u16, more: &[&str], output: Stdio) -> Self {
         let (xds, address) = (loopback(xds).to_string(), loopback(admin).to_string());
         let child = Command::new(env!("CARGO_BIN_EXE_wavetank-proxy"))
             .args(["--node", "sidecar~127.0.0.1~a.b~b.svc.cluster.local", "--xds", &xds, "--admin", &address])
@@ -247,6 +257,7 @@ impl Process {
             .args(if more.contains(&"--agent") { &[][..] } else { &["--agent", "off"] })
             .args(more)
             .stdin(Stdio::null())
+            .stdout(output)
             .spawn()
             .expect("the binary runs");
         Self { child, admin }

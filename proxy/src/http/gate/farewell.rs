@@ -13,8 +13,11 @@ use wavetank_platform::clock::Sleep;
 
 use super::head::Refusal;
 use crate::http::caller::{Answering, Caller};
+use crate::http::headers::HeaderList;
 use crate::http::intake::Form;
 use crate::http::progress::Progress;
+use crate::record::Flag;
+use crate::route::RequestHead;
 
 /// How long the caller has to close; Envoy's `delayed_close_timeout`.
 const LINGER: Duration = Duration::from_secs(1);
@@ -96,6 +99,19 @@ pub(crate) fn answer(caller: &Caller, refusal: &Refusal) -> Vec<u8> {
         record.record.authority = (&*named.authority).into();
         record.record.path = (&*named.target).into();
         form.head = &*named.method == "HEAD";
+        let head = RequestHead {
+            method: &named.method,
+            path_and_query: &named.target,
+            authority: &named.authority,
+            scheme: "",
+            headers: &HeaderList::new(),
+        };
+        record.log_request(&head, false);
+    }
+    let flag = refusal.failure.reply().flag;
+    caller.tell_listener(flag);
+    if flag == Some(Flag::DPE) {
+        record.log_unread();
     }
     let answering = Answering { caller, form, request_id: None, progress };
     let response = answering.whole(refusal.failure.reply(), record);

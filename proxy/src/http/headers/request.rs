@@ -36,6 +36,8 @@ pub struct Trust {
     pub edge: bool,
     /// The client: the peer, or what trusted hops say.
     pub client: IpAddr,
+    /// A header says who the client is.
+    pub named: bool,
 }
 
 /// Prepares the headers of a request for routing and filters. `keep_upgrade` leaves `connection` and
@@ -49,11 +51,12 @@ pub fn prepare_request(
 ) -> Trust {
     remove_hop_by_hop(headers, keep_upgrade);
     let scheme = HeaderValue::from_static(if facts.tls.is_some() { "https" } else { "http" });
-    let (client, single) = if manager.use_remote_address {
+    let (named, single) = if manager.use_remote_address {
         from_peer(headers, manager, facts, &scheme)
     } else {
-        from_header(headers, manager, facts)
+        from_header(headers, manager)
     };
+    let client = named.unwrap_or(facts.peer.ip().to_canonical());
     if !headers.contains_key(&names::X_FORWARDED_PROTO) {
         headers.insert(names::X_FORWARDED_PROTO, scheme);
     }
@@ -68,7 +71,7 @@ pub fn prepare_request(
     }
     request_id::set(headers, manager, edge, random);
     client_cert::set(headers, manager, facts.tls);
-    Trust { internal, edge, client }
+    Trust { internal, edge, client, named: named.is_some() }
 }
 
 /// Removes `connection`, what it names, and the other hop-by-hop headers of RFC 9110 §7.6.1. `te: trailers`
@@ -95,18 +98,18 @@ pub fn remove_hop_by_hop(headers: &mut HeaderList, keep_upgrade: bool) {
     }
 }
 
-/// At the edge: the peer is the client, or trusted hops before it say who is; the peer is added to
+/// At the edge: the peer is the client (`None`), or trusted hops before it say who is; the peer is added to
 /// `x-forwarded-for`. Also says whether that header was missing before.
 fn from_peer(
     headers: &mut HeaderList,
     manager: &HttpManager,
     facts: &DownstreamFacts<'_>,
     scheme: &HeaderValue,
-) -> (IpAddr, bool) {
+) -> (Option<IpAddr>, bool) {
     let single = !headers.contains_key(&names::X_FORWARDED_FOR);
     let peer = facts.peer.ip().to_canonical();
     let hops = usize::try_from(manager.xff_trusted_hops).unwrap_or(usize::MAX);
-    let client = hops.checked_sub(1).and_then(|skip| forwarded_for(headers, skip)).map_or(peer, |(client, _)| client);
+    let client = hops.checked_sub(1).and_then(|skip| forwarded_for(headers, skip)).map(|(client, _)| client);
     if !manager.skip_xff_append {
         // Envoy takes these two addresses for the machine itself, and no other of the loopback.
         let itself = peer == IpAddr::V4(Ipv4Addr::LOCALHOST) || peer == IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -119,10 +122,10 @@ fn from_peer(
     (client, single)
 }
 
-/// Inside the mesh: the client is what `x-forwarded-for` says.
-fn from_header(headers: &HeaderList, manager: &HttpManager, facts: &DownstreamFacts<'_>) -> (IpAddr, bool) {
+/// Inside the mesh: the client is what `x-forwarded-for` says, if it says anything.
+fn from_header(headers: &HeaderList, manager: &HttpManager) -> (Option<IpAddr>, bool) {
     let skip = usize::try_from(manager.xff_trusted_hops).unwrap_or(usize::MAX);
-    forwarded_for(headers, skip).unwrap_or((facts.peer.ip().to_canonical(), false))
+    forwarded_for(headers, skip).map_or((None, false), |(client, single)| (Some(client), single))
 }
 
 /// The address in `x-forwarded-for` that stands `skip` places from the right, and whether it is the only

@@ -50,7 +50,8 @@ async fn requests_of_an_earlier_life_do_not_burden_an_endpoint_that_came_back() 
     let platform = wavetank_platform::linux::platform().expect("random bytes");
     let reporter = Reporter { node: "one".into(), recorder: Arc::new(Nobody) };
     let registry = Arc::new(Registry::new(platform.clone(), reporter));
-    let clusters = Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), platform }), registry);
+    let clusters =
+        Clusters::new(Arc::new(Connector { tls: Tls::new(&platform), ids: Arc::default(), platform }), registry);
     let both = snapshot(&[endpoint(1), endpoint(2)]);
     let state = clusters.state(&"one".into());
     let hung: Vec<Active> = (0..3).map(|_| state.begin(endpoint(2))).collect();
@@ -78,7 +79,7 @@ async fn a_lookup_that_finds_the_same_addresses_keeps_the_endpoints() {
     let platform = wavetank_platform::linux::platform().expect("random bytes");
     let reporter = Reporter { node: "one".into(), recorder: Arc::new(Nobody) };
     let registry = Arc::new(Registry::new(platform.clone(), reporter));
-    let connector = Connector { tls: Tls::new(&platform), platform: platform.clone() };
+    let connector = Connector { tls: Tls::new(&platform), ids: Arc::default(), platform: platform.clone() };
     let clusters = Clusters::new(Arc::new(connector), registry);
     let state = clusters.state(&"one".into());
     let host = |name: &str| (Arc::<str>::from(name), 80);

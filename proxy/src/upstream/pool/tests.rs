@@ -40,7 +40,7 @@ fn pool() -> (Arc<Pool>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let mut platform = wavetank_platform::linux::platform().expect("random bytes");
     platform.net = Arc::new(GatedNet(gate.clone()));
-    let connector = Connector { tls: Tls::new(&platform), platform };
+    let connector = Connector { tls: Tls::new(&platform), ids: Arc::default(), platform };
     let address = SocketAddr::from(([10, 0, 0, 1], 80));
     let pool = Pool::new(Arc::new(connector), Breakers::default(), address, TransportSocket::Raw, Wire::Http1);
     (Arc::new(pool), gate)

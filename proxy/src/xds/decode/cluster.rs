@@ -22,14 +22,14 @@ use crate::snapshot::cluster::{Balancer, Breakers, Cluster, Discovery, Transport
 /// A cluster.
 pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
     fields!(message => ProtoCluster {
-        used: [name, transport_socket_matches, eds_cluster_config, connect_timeout, lb_policy, load_assignment,
+        used: [alt_stat_name, name, transport_socket_matches, eds_cluster_config, connect_timeout, lb_policy, load_assignment,
                max_requests_per_connection, circuit_breakers, typed_extension_protocol_options,
                common_http_protocol_options, http2_protocol_options, protocol_selection, upstream_bind_config,
                common_lb_config, transport_socket, metadata, filters, cluster_discovery_type, lb_config,
                outlier_detection],
         // Names are looked up as the host looks names up. Without active health checks nothing waits for
         // them. Load reports and time-out budgets are statistics; TCP keep-alive is the host's.
-        harmless: [alt_stat_name, stats_matcher, per_connection_buffer_limit_bytes,
+        harmless: [stats_matcher, per_connection_buffer_limit_bytes,
                    per_connection_buffer_high_watermark_timeout, dns_refresh_rate, dns_jitter,
                    dns_failure_refresh_rate, respect_dns_ttl, dns_lookup_family, use_tcp_for_dns_lookups,
                    wait_for_warm_on_init, cleanup_interval, upstream_connection_options,
@@ -74,6 +74,7 @@ pub fn decode(message: &ProtoCluster) -> Result<Cluster, Fault> {
     if let Some(bind) = &message.upstream_bind_config {
         cluster.source = source(bind).within("upstream_bind_config")?;
     }
+    cluster.alt_stat_name = Some(message.alt_stat_name.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
     cluster.provenance = metadata::provenance(message.metadata.as_ref());
     cluster.service = metadata::service(message.metadata.as_ref()).map(Arc::new);
     Ok(cluster)

@@ -6,8 +6,10 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use envoy_types::pb::google::protobuf::Any;
 
+use super::access_log;
 use super::fault::{Fault, Within, fields, refuse};
 use super::value::{parse, type_name};
+use crate::access_log::AccessLogs;
 
 const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 const FAULT: &str = "envoy.extensions.filters.http.fault.v3.HTTPFault";
@@ -24,10 +26,12 @@ const HARMLESS: [&str; 6] = [
 ];
 
 /// What the filters of a connection manager come down to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Filters {
     /// The router's `suppress_envoy_headers`.
     pub suppress_envoy_headers: bool,
+    /// The router's `upstream_log`.
+    pub upstream_logs: AccessLogs,
 }
 
 /// The filters of a connection manager; the router comes last.
@@ -61,15 +65,16 @@ fn check(filter: &ProtoHttpFilter) -> Result<(), Fault> {
 fn router(filter: &ProtoHttpFilter) -> Result<Filters, Fault> {
     let message: Router = parse(config(filter)?, ROUTER).within("typed_config")?;
     check_router(&message).within("typed_config")?;
-    Ok(Filters { suppress_envoy_headers: message.suppress_envoy_headers })
+    let upstream_logs = access_log::decode("upstream_log", &message.upstream_log).within("typed_config")?;
+    Ok(Filters { suppress_envoy_headers: message.suppress_envoy_headers, upstream_logs })
 }
 
 fn check_router(message: &Router) -> Result<(), Fault> {
     fields!(message => Router {
-        used: [suppress_envoy_headers],
-        harmless: [dynamic_stats, start_child_span, upstream_log, upstream_log_options,
+        used: [suppress_envoy_headers, upstream_log],
+        harmless: [dynamic_stats, start_child_span,
                    suppress_grpc_request_failure_code_stats, reject_connect_request_early_data],
-        refused: [strict_check_headers, respect_expected_rq_timeout, upstream_http_filters],
+        refused: [upstream_log_options, strict_check_headers, respect_expected_rq_timeout, upstream_http_filters],
         refused_on: [],
     });
     Ok(())

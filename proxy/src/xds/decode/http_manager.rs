@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    InternalAddressConfig, RouteSpecifier, SetCurrentClientCertDetails, StripPortMode, UpgradeConfig,
+    HcmAccessLogOptions, InternalAddressConfig, RouteSpecifier, SetCurrentClientCertDetails, StripPortMode,
+    UpgradeConfig,
 };
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{HttpConnectionManager, Rds};
 
 use super::fault::{Fault, Within, each, fields};
 use super::value::{cidr, optional_duration, require_ads, switch, within};
-use super::{http_filter, protocol, route_config};
+use super::{access_log, http_filter, protocol, route_config};
 use crate::snapshot::listener::{
     Cidr, ClientCertDetails, Codec, EscapedSlashes, ForwardClientCert, HttpManager, RouteSource, ServerHeader,
 };
@@ -34,7 +35,19 @@ pub fn decode(message: &HttpConnectionManager) -> Result<HttpManager, Fault> {
         2 => ServerHeader::PassThrough,
         other => return Err(Fault::new("server_header_transformation", "0 to 2", other)),
     };
-    manager.suppress_envoy_headers = http_filter::decode(&message.http_filters)?.suppress_envoy_headers;
+    let filters = http_filter::decode(&message.http_filters)?;
+    manager.suppress_envoy_headers = filters.suppress_envoy_headers;
+    manager.upstream_logs = filters.upstream_logs;
+    manager.access_logs = access_log::decode("access_log", &message.access_log)?;
+    if let Some(options) = &message.access_log_options {
+        fields!(options => HcmAccessLogOptions {
+            used: [],
+            harmless: [],
+            refused: [access_log_flush_interval, flush_access_log_on_new_request,
+                      flush_log_on_tunnel_successfully_established],
+            refused_on: [],
+        });
+    }
     manager.proxy_100_continue = message.proxy_100_continue;
     manager.upgrades = upgrades(&message.upgrade_configs)?;
     origin(message, &mut manager)?;
@@ -52,14 +65,14 @@ fn check(message: &HttpConnectionManager) -> Result<(), Fault> {
                generate_request_id, preserve_external_request_id, always_set_request_id_in_response,
                forward_client_cert_details, set_current_client_cert_details, upgrade_configs, normalize_path,
                merge_slashes, path_with_escaped_slashes_action, route_specifier, strip_port_mode,
-               max_request_headers_kb, request_headers_timeout, proxy_100_continue],
-        // Logs, traces and draining are this proxy's own.
+               max_request_headers_kb, request_headers_timeout, proxy_100_continue, access_log,
+               access_log_options],
+        // Traces and draining are this proxy's own.
         harmless: [tracing, http1_safe_max_connection_duration, drain_timeout, drain_timeout_jitter,
-                   delayed_close_timeout, stream_flush_timeout, access_log, access_log_flush_interval,
-                   flush_access_log_on_new_request, access_log_options, request_id_extension,
+                   delayed_close_timeout, stream_flush_timeout, request_id_extension,
                    stream_error_on_invalid_http_message, typed_header_validation_config, append_local_overload,
                    add_proxy_protocol_connection_state],
-        refused: [http3_protocol_options, scheme_header_transformation, original_ip_detection_extensions,
+        refused: [access_log_flush_interval, flush_access_log_on_new_request, http3_protocol_options, scheme_header_transformation, original_ip_detection_extensions,
                   early_header_mutation_extensions, via,
                   forward_client_cert_matcher, represent_ipv4_remote_address_as_ipv4_mapped_ipv6,
                   local_reply_config, strip_matching_host_port, path_normalization_options,

@@ -8,7 +8,7 @@ use envoy_types::pb::envoy::config::listener::v3::{
 
 use super::fault::{Fault, Within, each, fields};
 use super::value::{optional_duration, required, socket_address, switch, type_name};
-use super::{filter_chain, metadata};
+use super::{access_log, filter_chain, metadata};
 use crate::record::Direction;
 use crate::snapshot::Listener;
 use crate::snapshot::listener::PortRule;
@@ -18,11 +18,11 @@ pub fn decode(message: &ProtoListener) -> Result<Listener, Fault> {
     fields!(message => ProtoListener {
         used: [name, address, filter_chains, use_original_dst, default_filter_chain, metadata, listener_filters,
                listener_filters_timeout, continue_on_listener_filters_timeout, traffic_direction, deprecated_v1,
-               bind_to_port],
-        // Sockets are tuned by the host; logs, statistics and draining are this proxy's own.
+               bind_to_port, access_log],
+        // Sockets are tuned by the host; statistics and draining are this proxy's own.
         harmless: [stat_prefix, stats_matcher, per_connection_buffer_limit_bytes,
                    per_connection_buffer_high_watermark_timeout, drain_type, tcp_fast_open_queue_length,
-                   connection_balance_config, reuse_port, enable_reuse_port, access_log, tcp_backlog_size,
+                   connection_balance_config, reuse_port, enable_reuse_port, tcp_backlog_size,
                    max_connections_to_accept_per_socket_event, enable_mptcp, ignore_global_conn_limit,
                    bypass_overload_manager, tcp_keepalive],
         refused: [additional_addresses, fcds_config, filter_chain_matcher, socket_options, udp_listener_config,
@@ -52,6 +52,7 @@ pub fn decode(message: &ProtoListener) -> Result<Listener, Fault> {
     listener.filter_chains = each("filter_chains", &message.filter_chains, filter_chain::decode)?;
     let default = message.default_filter_chain.as_ref().map(filter_chain::decode).transpose();
     listener.default_filter_chain = default.within("default_filter_chain")?;
+    listener.access_logs = access_log::decode("access_log", &message.access_log)?;
     listener.provenance = metadata::provenance(message.metadata.as_ref());
     Ok(listener)
 }

@@ -10,6 +10,7 @@
 //! - [`listener`]: `Listener`; with [`filter_chain`], [`http_manager`], [`http_filter`], [`tcp_proxy`]
 //! - [`route_config`]: `RouteConfiguration`, `VirtualHost`, and `host_by_host` only those that changed; with
 //!   [`route`], [`route_match`], [`route_action`], [`retry`], [`mutation`], [`matcher`]
+//! - [`access_log`]: `AccessLog`, of listeners, connection managers, routers and TCP proxies
 //! - [`cluster`]: `Cluster`; with [`protocol`], [`outlier`]
 //! - [`assignment`]: endpoints, `ClusterLoadAssignment`
 //! - [`tls`]: transport sockets of both sides
@@ -18,6 +19,7 @@
 //! - [`fault`]: what is wrong, and where
 #![expect(deprecated, reason = "fields that xDS deprecates still come in, and are used or refused like any other")]
 
+pub mod access_log;
 pub mod assignment;
 pub mod cluster;
 pub mod fault;

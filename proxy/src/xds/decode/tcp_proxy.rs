@@ -9,18 +9,17 @@ use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_pro
 };
 
 use super::fault::{Fault, Within, each, fields};
-use super::metadata;
 use super::value::{number, optional_duration};
+use super::{access_log, metadata};
 use crate::snapshot::listener::TcpProxy;
 
 /// A TCP proxy.
 pub fn decode(message: &ProtoTcpProxy) -> Result<TcpProxy, Fault> {
     fields!(message => ProtoTcpProxy {
-        used: [stat_prefix, cluster_specifier, idle_timeout, max_connect_attempts, metadata_match],
+        used: [stat_prefix, cluster_specifier, idle_timeout, max_connect_attempts, metadata_match, access_log],
         // Hash policies are read by hash balancers, which are refused.
-        harmless: [access_log, access_log_flush_interval, flush_access_log_on_connected, access_log_options,
-                   hash_policy, proxy_protocol_tlv_merge_policy, check_drain_close],
-        refused: [on_demand, downstream_idle_timeout, upstream_idle_timeout, backoff_options,
+        harmless: [hash_policy, proxy_protocol_tlv_merge_policy, check_drain_close],
+        refused: [access_log_flush_interval, flush_access_log_on_connected, access_log_options, on_demand, downstream_idle_timeout, upstream_idle_timeout, backoff_options,
                   tunneling_config, max_downstream_connection_duration,
                   max_downstream_connection_duration_jitter_percentage, proxy_protocol_tlvs, upstream_connect_mode,
                   max_early_data_bytes],
@@ -37,6 +36,7 @@ pub fn decode(message: &ProtoTcpProxy) -> Result<TcpProxy, Fault> {
         clusters,
         idle_timeout: optional_duration("idle_timeout", message.idle_timeout.as_ref())?,
         connect_attempts_max: number(message.max_connect_attempts.as_ref(), 1).max(1),
+        access_logs: access_log::decode("access_log", &message.access_log)?,
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A row takes a message that decodes, changes one field, and says what comes of it.
 
+mod access_logs;
 mod arbitrary;
 mod clusters;
 mod host_by_host;

@@ -177,9 +177,13 @@ fn session() -> TlsSession {
         state: TlsState::Mutual { peer: client.clone() },
         sni: None,
         alpn: None,
+        version: "TLSv1.3",
+        cipher: "TLS_AES_256_GCM_SHA384",
         peer: Some(PeerCertificate {
             hash_sha256: "add7".into(),
             subject: "O=Org,CN=client".into(),
+            issuer: "CN=mesh".into(),
+            serial: "7".into(),
             uri_sans: vec![client],
             dns_sans: vec!["cli.test".into(), "cli2.test".into()],
             not_before: moment,

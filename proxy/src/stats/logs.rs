@@ -1,0 +1,37 @@
+//! What becomes of access logs, in Envoy's names.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of all access log files of one process.
+#[derive(Debug, Default)]
+pub struct LogCounts {
+    write_completed: AtomicU64,
+    write_failed: AtomicU64,
+    reopen_failed: AtomicU64,
+}
+
+impl LogCounts {
+    /// A buffer of lines was written.
+    pub fn note_written(&self) {
+        self.write_completed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A buffer of lines was lost.
+    pub fn note_lost(&self) {
+        self.write_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A file could not be opened, or opened again.
+    pub fn note_unopened(&self) {
+        self.reopen_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Each with its name, which follows `filesystem.`.
+    pub fn named(&self) -> [(&'static str, u64); 3] {
+        [
+            ("write_completed", self.write_completed.load(Ordering::Relaxed)),
+            ("write_failed", self.write_failed.load(Ordering::Relaxed)),
+            ("reopen_failed", self.reopen_failed.load(Ordering::Relaxed)),
+        ]
+    }
+}

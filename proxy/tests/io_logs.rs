@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use io_support::*;
 use tokio::io::AsyncWriteExt;
+use wavetank_proxy::DrainTimes;
 use wavetank_proxy::access_log::format::{Shape, text};
 use wavetank_proxy::access_log::{AccessLog, AccessLogs, Filter, Format, Wanted};
 use wavetank_proxy::record::Flag;
@@ -72,7 +73,7 @@ async fn a_listener_tells_of_connections_that_no_chain_takes_and_of_others_when_
     let bench = Bench::start(&platform, with(FilterChainMatch::default(), no_route())).await;
     bench.ask(GET).await;
     bench.record().await;
-    bench.proxy.drain(Duration::from_secs(5)).await;
+    bench.proxy.drain(DrainTimes { minimum: Duration::ZERO, maximum: Duration::from_secs(5) }).await;
     assert_eq!(bench.records.lines(0).await, Vec::<String>::new());
 }
 

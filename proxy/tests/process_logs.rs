@@ -45,7 +45,12 @@ impl Story {
         let listener = resources::logging_listener("mesh", mesh.into(), "routes", logs);
         serve_listener(&platform, xds, listener, origin).await;
         let output = std::fs::File::create(folder.join("output")).expect("a file");
-        let process = Process::start_saying(xds, admin, &["--concurrency", "2", "--drain", "5s"], output.into());
+        let process = Process::start_saying(
+            xds,
+            admin,
+            &["--concurrency", "2", "--drain", "5s", "--minimum-drain", "0s"],
+            output.into(),
+        );
         process.ready(&platform).await;
         Self { platform, process, mesh, admin, folder }
     }

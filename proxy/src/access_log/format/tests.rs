@@ -68,6 +68,7 @@ fn answered(facts: &Facts) -> Record {
         status,
         upstream,
         failure: None,
+        workload: None,
         transport_failure: Some("no such host".into()).filter(|_| number == 1),
     };
     record.attempts = vec![attempt(1, 1000, 5, None, None), attempt(2, 1010, 20, Some(200), Some(leg(5000, 9)))];

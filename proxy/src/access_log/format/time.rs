@@ -161,17 +161,23 @@ impl Date {
     }
 
     fn iso(&self, out: &mut Vec<u8>) {
-        let mut field = |value, width, after| {
-            number::padded(value, width, out);
-            out.push(after);
-        };
-        field(self.year, 4, b'-');
-        field(self.month, 2, b'-');
-        field(self.day, 2, b'T');
-        field(self.hour(), 2, b':');
-        field(self.seconds / 60 % 60, 2, b':');
-        field(self.seconds % 60, 2, b'.');
-        field(self.nanos / 1_000_000, 3, b'Z');
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let milliseconds = self.nanos / 1_000_000;
+        let fields = [
+            (0, self.year / 100 % 100),
+            (2, self.year % 100),
+            (5, self.month),
+            (8, self.day),
+            (11, self.hour()),
+            (14, self.seconds / 60 % 60),
+            (17, self.seconds % 60),
+            (20, milliseconds / 10),
+        ];
+        for (at, value) in fields {
+            text[at..at + 2].copy_from_slice(number::pair(value));
+        }
+        text[22] = number::pair(milliseconds % 10)[1];
+        out.extend_from_slice(&text);
     }
 
     fn hour(&self) -> u64 {

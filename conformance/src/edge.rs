@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use wavetank_control::ads::{DebounceConfig, NoObserver, ProxyStatus};
 use wavetank_control::config::SourceFile;
+use wavetank_control::config::access_log::{AccessLog, AccessLogs, LogFormat};
+use wavetank_control::model::MeshConfig;
 use wavetank_control::{Control, ControlConfig, Dialect, ca};
 use wavetank_platform::Platform;
 use wavetank_proxy::bootstrap::{
@@ -59,6 +61,7 @@ impl Edge {
             listen: loopback(0).ip(),
             plaintext_port: 0,
             secure_port: 0,
+            mesh: MeshConfig { access_logs: istios_log(), ..MeshConfig::default() },
             ..ControlConfig::default()
         };
         let control = Control::start(platform.clone(), config, Arc::new(NoObserver)).await.expect("a control plane");
@@ -236,4 +239,10 @@ status: {{podIP: 127.0.0.2}}
         port = web.port(),
         ip = web.ip(),
     )
+}
+
+/// Istio's access log with its default format, as `--access-log-file` asks for it.
+fn istios_log() -> AccessLogs {
+    let log = AccessLog { file: "/dev/stdout".to_owned(), format: LogFormat::Text(None) };
+    AccessLogs { requests: Some(log), observation: None }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -104,9 +105,25 @@ impl Envoy {
         Self { child, folder }
     }
 
+    /// What it has logged after this many bytes.
+    pub fn said_since(&self, from: usize) -> String {
+        let mut said = Vec::new();
+        let read = File::open(log(&self.folder.0)).and_then(|mut file| {
+            file.seek(SeekFrom::Start(from as u64))?;
+            file.read_to_end(&mut said)
+        });
+        // It may not have said anything yet.
+        read.map_or_else(|_| String::new(), |_| String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// How many bytes it has logged.
+    pub fn said_bytes(&self) -> usize {
+        fs::metadata(log(&self.folder.0)).map_or(0, |file| usize::try_from(file.len()).unwrap_or(0))
+    }
+
     /// What it has logged.
     pub fn said(&self) -> String {
-        fs::read_to_string(log(&self.folder.0)).unwrap_or_default()
+        self.said_since(0)
     }
 }
 

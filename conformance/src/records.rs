@@ -1,6 +1,6 @@
-//! What proxies recorded, in the order they did.
+//! What proxies recorded and logged, in the order they did.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wavetank_platform::Platform;
 use wavetank_proxy::ejection::Ejection;
@@ -8,9 +8,9 @@ use wavetank_proxy::record::{Record, Recorder};
 
 use crate::live;
 
-/// Keeps every record and every ejection in memory.
+/// Keeps every record, every ejection and every line of access logs in memory.
 #[derive(Debug, Default)]
-pub struct Records(Mutex<Vec<Record>>, Mutex<Vec<Ejection>>);
+pub struct Records(Mutex<Vec<Record>>, Mutex<Vec<Ejection>>, Mutex<Vec<u8>>);
 
 impl Recorder for Records {
     fn record(&self, record: &Record) {
@@ -19,6 +19,10 @@ impl Recorder for Records {
 
     fn ejection(&self, ejection: Ejection) {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).push(ejection);
+    }
+
+    fn access_log(&self, _path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
+        write(&mut self.2.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -43,6 +47,27 @@ impl Records {
     /// All ejections.
     pub fn ejections(&self) -> Vec<Ejection> {
         self.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All lines of access logs, whatever their files.
+    pub fn logged(&self) -> String {
+        self.logged_since(0)
+    }
+
+    /// What came into access logs after this many bytes.
+    pub fn logged_since(&self, from: usize) -> String {
+        let bytes = self.2.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(bytes.get(from..).unwrap_or_default()).into_owned()
+    }
+
+    /// How many bytes came into access logs.
+    pub fn logged_bytes(&self) -> usize {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// All records but the first so many.
+    pub fn since(&self, from: usize) -> Vec<Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(from..).unwrap_or_default().to_vec()
     }
 
     /// How many there are.

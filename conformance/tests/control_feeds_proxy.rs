@@ -22,6 +22,7 @@ use prost::{Message, Name};
 use wavetank_conformance::envoy;
 use wavetank_control::Dialect;
 use wavetank_control::config::SourceFile;
+use wavetank_control::config::access_log::{AccessLog, AccessLogs, LogFormat, ObservationLogs};
 use wavetank_control::generate::shape::any;
 use wavetank_control::generate::{ProxyIdentity, ProxyKind, Resources, generate, static_bootstrap};
 use wavetank_control::model::{ConfigStore, Mesh, MeshConfig};
@@ -334,6 +335,22 @@ proptest! {
                 let resources = generate(&mesh, &proxy);
                 hold_together(&mesh, &proxy, &resources);
                 are_taken(&resources);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_access_log_that_can_be_asked_for_is_taken() {
+    let mut runner = TestRunner::deterministic();
+    let observation = ObservationLogs { requests: "/r".to_owned(), attempts: "/a".to_owned() };
+    for dialect in Dialect::ALL {
+        let mut mesh = mesh(dialect, &objects(dialect).new_tree(&mut runner).expect("objects").current());
+        for format in [LogFormat::Text(None), LogFormat::Json(None)] {
+            let requests = Some(AccessLog { file: "/dev/stdout".to_owned(), format });
+            mesh.config.access_logs = AccessLogs { requests, observation: Some(observation.clone()) };
+            for proxy in proxies() {
+                are_taken(&generate(&mesh, &proxy));
             }
         }
     }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use wavetank_conformance::differential::ledger::Ledger;
+use wavetank_conformance::differential::logged::{LogLine, logged};
 use wavetank_conformance::differential::pki::Pki;
 use wavetank_conformance::differential::rows;
 use wavetank_conformance::differential::sides::Side;
@@ -27,25 +28,71 @@ fn every_row_is_taken_as_envoy_takes_it_or_the_ledger_says_why() {
         let ours = Side::ours(&platform, &world, &pki).await;
         let envoy = Side::envoy(&platform, &binary, &world, &pki).await;
         let wanted = std::env::var("WAVETANK_ROWS").unwrap_or_default();
-        let ledger = Ledger::read();
-        let (mut equal, mut known, mut faults) = (0, 0, String::new());
+        let mut tally = Tally::default();
         for row in rows::all().iter().filter(|row| row.name.contains(&wanted)) {
             let theirs = envoy.run(&platform, row, &upstream, &pki).await;
             let differences = theirs.differences(&ours.run(&platform, row, &upstream, &pki).await);
-            match (differences.is_empty(), ledger.reason(&row.name)) {
-                (true, None) => equal += 1,
-                (false, Some(_)) => known += 1,
-                (true, Some(_)) => {
-                    writeln!(faults, "{}: is in the ledger and does not differ", row.name).expect("text")
-                }
-                (false, None) => {
-                    writeln!(faults, "{}: (Envoy's first)\n  {}", row.name, differences.join("\n  ")).expect("text");
-                }
+            tally.add(&row.name, None, &differences);
+        }
+        tally.judge();
+    });
+}
+
+#[test]
+#[ignore = "rows about callers that leave depend on real time; `just differential` runs it"]
+fn every_operator_of_access_logs_says_what_envoys_says_or_the_ledger_says_why() {
+    let Some(binary) = envoy::binary() else { return };
+    live::run(|platform| async move {
+        let (pki, upstream) = (Pki::new(), Upstream::default());
+        let world = logged(world(places(&platform, &pki, &upstream).await));
+        let ours = Side::ours(&platform, &world, &pki).await;
+        let envoy = Side::envoy(&platform, &binary, &world, &pki).await;
+        let wanted = std::env::var("WAVETANK_ROWS").unwrap_or_default();
+        let mut tally = Tally::default();
+        for row in rows::all().iter().filter(|row| row.name.contains(&wanted) && row.has_fixed_log()) {
+            let theirs = envoy.log_of(&platform, row, &upstream, &pki).await;
+            let differences = LogLine::differences(&theirs, &ours.log_of(&platform, row, &upstream, &pki).await);
+            tally.add(&format!("log/{}", row.name), Some(&row.name), &differences);
+        }
+        tally.judge();
+    });
+}
+
+/// Rows compared, and what the ledger says of them.
+struct Tally {
+    ledger: Ledger,
+    equal: usize,
+    known: usize,
+    faults: String,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { ledger: Ledger::read(), equal: 0, known: 0, faults: String::new() }
+    }
+}
+
+impl Tally {
+    /// `kin` is a row whose reason, if it has one, is one here too.
+    fn add(&mut self, row: &str, kin: Option<&str>, differences: &[String]) {
+        let inherited = kin.and_then(|kin| self.ledger.reason(kin)).filter(|_| !differences.is_empty());
+        match (differences.is_empty(), self.ledger.reason(row).or(inherited)) {
+            (true, None) => self.equal += 1,
+            (false, Some(_)) => self.known += 1,
+            (true, Some(_)) => {
+                writeln!(self.faults, "{row}: is in the ledger and does not differ").expect("text");
+            }
+            (false, None) => {
+                writeln!(self.faults, "{row}: (Envoy's first)\n  {}", differences.join("\n  ")).expect("text");
             }
         }
+    }
+
+    fn judge(self) {
+        let Self { equal, known, faults, .. } = self;
         println!("{equal} rows equal, {known} rows differ for a reason");
         assert!(faults.is_empty(), "\n{faults}");
-    });
+    }
 }
 
 #[test]
@@ -53,6 +100,7 @@ fn the_ledger_lists_rows_that_exist() {
     let names: Vec<String> = rows::all().into_iter().map(|row| row.name).collect();
     // Those of records are compared where scenarios run live.
     for row in Ledger::read().rows().filter(|row| !row.starts_with("records/")) {
+        let row = row.strip_prefix("log/").unwrap_or(row);
         assert!(names.iter().any(|name| name == row), "there is no row `{row}`");
     }
 }

@@ -81,6 +81,12 @@ fn a_request_passes_today_over_mutual_tls_and_its_record_says_why() {
         assert!(answer.body.ends_with(&format!("\npeer: {GATEWAY_IDENTITY}\n")), "{}", answer.body);
         let id = record.request_id.as_deref().expect("a request id");
         assert!(answer.body.contains(id), "{}", answer.body);
+        let web = story.edge.web.address();
+        let line = story.records.logged();
+        let begin = "\"GET /shop/cart?x=1 HTTP/1.1\" 200 - via_upstream - \"-\" 0 ";
+        assert!(line.contains(begin), "{line}");
+        let end = format!("\"{id}\" \"shop.example\" \"{web}\" outbound|80|v1|web.default.svc.cluster.local ");
+        assert!(line.contains(&end) && line.lines().count() == 1, "{line}");
     });
 }
 

@@ -171,12 +171,7 @@ impl Ground {
         let arguments: Vec<OsString> = match kind {
             Kind::Ours => {
                 let text = serde_json::to_vec(&self.bootstrap(shape)).map_err(|error| error.to_string())?;
-                let mut arguments =
-                    vec!["--log".into(), "warn".into(), "--bootstrap".into(), write("bootstrap.json", &text)?];
-                if matches!(shape, Shape::Sidecar { .. }) {
-                    arguments.extend(["--records".into(), folder.join("records.log").into_os_string()]);
-                }
-                arguments
+                vec!["--log".into(), "warn".into(), "--bootstrap".into(), write("bootstrap.json", &text)?]
             }
             Kind::Envoy | Kind::Lean => {
                 let bootstrap = self.envoys(kind, file.then_some((shape, places, &manner)));

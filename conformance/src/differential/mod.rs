@@ -12,11 +12,15 @@
 //! - [`client`]: the caller, raw bytes or HTTP/2
 //! - [`sides`]: Envoy, and our proxy
 //! - [`outcome`]: what one side did with a row, with what may vary taken out
+//! - [`logged`]: access logs with every operator, beside those that rows are compared by
+//! - [`log_formats`]: Istio's formats, JSON, and filters
 //! - [`ledger`]: differences that are known, each with a reason
 
 pub mod client;
 pub mod detection;
 pub mod ledger;
+pub mod log_formats;
+pub mod logged;
 pub mod outcome;
 pub mod pki;
 pub mod routes;

@@ -106,8 +106,10 @@ pub struct Outcome {
     pub downstream: String,
     /// What the upstream got, by request.
     pub upstream: Vec<String>,
-    /// What was logged.
+    /// What was recorded; of Envoy, its log.
     pub lines: Vec<Line>,
+    /// What was logged.
+    pub logged: Vec<Line>,
 }
 
 impl Outcome {
@@ -117,7 +119,7 @@ impl Outcome {
         let mut upstream: Vec<String> = self.upstream.iter().map(|text| masked(text)).collect();
         // What is left of the timeout for a further attempt depends on the back-off, which is random.
         upstream.iter_mut().skip(1).for_each(|text| *text = without_timeout(text));
-        Self { downstream: masked(&self.downstream), upstream, lines: self.lines }
+        Self { downstream: masked(&self.downstream), upstream, ..self }
     }
 
     /// What differs from `other`, one line for each place; empty when nothing does.
@@ -129,18 +131,22 @@ impl Outcome {
         if self.upstream != other.upstream {
             found.push(format!("upstream\n    {:?}\n    {:?}", self.upstream, other.upstream));
         }
-        if self.lines.len() != other.lines.len() {
-            found.push(format!("log lines\n    {:?}\n    {:?}", self.lines, other.lines));
-        }
-        for (one, two) in self.lines.iter().zip(&other.lines) {
-            for (index, field) in FIELDS.iter().enumerate() {
-                let (one, two) = (one.0.get(index), two.0.get(index));
-                if one != two {
-                    found.push(format!("{field}: {} / {}", one.map_or("", |f| f), two.map_or("", |f| f)));
-                }
+        differing("record", &self.lines, &other.lines, &mut found);
+        differing("log", &self.logged, &other.logged, &mut found);
+        found
+    }
+}
+
+fn differing(what: &str, ones: &[Line], others: &[Line], found: &mut Vec<String>) {
+    if ones.len() != others.len() {
+        found.push(format!("{what}: lines\n    {ones:?}\n    {others:?}"));
+    }
+    for (one, other) in ones.iter().zip(others) {
+        for (field, (one, other)) in FIELDS.iter().zip(one.0.iter().zip(&other.0)) {
+            if one != other {
+                found.push(format!("{what}, {field}: {one} / {other}"));
             }
         }
-        found
     }
 }
 

@@ -136,6 +136,11 @@ impl Row {
         Self::new(name, listener).send(bytes).step(Step::Answers(1))
     }
 
+    /// Whether what is logged of it does not depend on real time or on the balancer.
+    pub fn has_fixed_log(&self) -> bool {
+        !self.unordered && !self.any_host && self.last.is_none()
+    }
+
     /// One more step.
     #[must_use]
     pub fn step(mut self, step: Step) -> Self {

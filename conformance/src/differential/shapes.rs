@@ -41,20 +41,30 @@ pub fn switch(value: bool) -> Option<BoolValue> {
 }
 
 fn access_log() -> Vec<log::AccessLog> {
+    vec![stderr_log(LOG_FORMAT)]
+}
+
+/// A log of text on standard error.
+pub fn stderr_log(format: &str) -> log::AccessLog {
     let source = core::DataSource {
-        specifier: Some(core::data_source::Specifier::InlineString(LOG_FORMAT.to_owned())),
+        specifier: Some(core::data_source::Specifier::InlineString(format.to_owned())),
         ..Default::default()
     };
     let format = core::SubstitutionFormatString {
         format: Some(core::substitution_format_string::Format::TextFormatSource(source)),
         ..Default::default()
     };
+    stderr_format(format)
+}
+
+/// A log on standard error.
+pub fn stderr_format(format: core::SubstitutionFormatString) -> log::AccessLog {
     let config = StderrAccessLog { access_log_format: Some(AccessLogFormat::LogFormat(format)) };
-    vec![log::AccessLog {
+    log::AccessLog {
         name: "envoy.access_loggers.stderr".to_owned(),
         config_type: Some(log::access_log::ConfigType::TypedConfig(any(&config))),
         ..Default::default()
-    }]
+    }
 }
 
 /// A connection manager over these virtual hosts: no request ids, quick to close.

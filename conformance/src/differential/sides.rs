@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::StaticResources;
 use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
@@ -16,6 +17,7 @@ use wavetank_proxy::snapshot::Snapshot;
 use wavetank_proxy::xds::{Store, decode};
 
 use super::client::{self, Sight};
+use super::logged::LogLine;
 use super::outcome::{Line, Outcome};
 use super::pki::Pki;
 use super::row::Row;
@@ -26,6 +28,18 @@ use crate::foreign::shapes::{address, any};
 use crate::live::{PATIENCE, free_port, loopback};
 use crate::records::Records;
 use crate::{http1, live};
+
+/// A log to which nothing is added for so long has all lines.
+const QUIET: Duration = Duration::from_millis(60);
+
+/// How far the records and logs of a side had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    /// Records.
+    records: usize,
+    /// Bytes of the logs.
+    log: usize,
+}
 
 /// A side. What it runs ends when this handle is dropped.
 pub enum Side {
@@ -115,11 +129,11 @@ impl Side {
         port.unwrap_or_else(|| panic!("no listener {listener}"))
     }
 
-    /// All lines logged.
-    fn lines(&self) -> Vec<Line> {
+    /// All lines recorded; of Envoy, logged.
+    fn lines(&self, since: Mark) -> Vec<Line> {
         match self {
-            Self::Envoy { envoy, .. } => envoy.said().lines().filter_map(Line::parse).collect(),
-            Self::Ours { records, .. } => records.all().iter().map(Line::of).collect(),
+            Self::Envoy { .. } => self.logged(since),
+            Self::Ours { records, .. } => records.since(since.records).iter().map(Line::of).collect(),
         }
     }
 
@@ -158,11 +172,49 @@ impl Side {
         live::within(platform, "the end of the ejection", waiting).await;
     }
 
+    /// Does a row; the lines of [`super::logged`] that come of it.
+    pub async fn log_of(&self, platform: &Platform, row: &Row, upstream: &Upstream, pki: &Pki) -> Vec<LogLine> {
+        let before = self.mark();
+        let _outcome = self.run(platform, row, upstream, pki).await;
+        // A connection's line comes when it has closed, an attempt's about when its request's does.
+        let mut seen = self.mark();
+        let quiet = async {
+            loop {
+                platform.clock.sleep(QUIET).await;
+                let now = self.mark();
+                if std::mem::replace(&mut seen, now) == now {
+                    return;
+                }
+            }
+        };
+        live::within(platform, "an end of log lines", quiet).await;
+        self.log(before).lines().filter_map(LogLine::parse).collect()
+    }
+
+    fn mark(&self) -> Mark {
+        match self {
+            Self::Envoy { envoy, .. } => Mark { records: 0, log: envoy.said_bytes() },
+            Self::Ours { records, .. } => Mark { records: records.count(), log: records.logged_bytes() },
+        }
+    }
+
+    /// All lines of the access logs, as they are written.
+    fn log(&self, since: Mark) -> String {
+        match self {
+            Self::Envoy { envoy, .. } => envoy.said_since(since.log),
+            Self::Ours { records, .. } => records.logged_since(since.log),
+        }
+    }
+
+    fn logged(&self, since: Mark) -> Vec<Line> {
+        self.log(since).lines().filter_map(Line::parse).collect()
+    }
+
     /// Does a row.
     pub async fn run(&self, platform: &Platform, row: &Row, upstream: &Upstream, pki: &Pki) -> Outcome {
         upstream.play(&row.acts);
-        let before = self.lines().len();
-        let logged = || self.lines().len() - before;
+        let before = self.mark();
+        let logged = || self.lines(before).len();
         let tls = pki.ours(platform);
         let sight = Sight { upstream, logged: &logged, tls: &tls, side: self, platform };
         let downstream = client::run(row, self.port(row.listener), &sight).await;
@@ -173,19 +225,25 @@ impl Side {
         };
         // A row whose lines do not come differs in them.
         let _late = platform.clock.timeout(PATIENCE / 10, all).await;
-        let mut lines = self.lines().split_off(before);
+        let sorted_out = |mut lines: Vec<Line>| {
+            if row.any_host {
+                Line::number_hosts(&mut lines);
+            }
+            if let Some(last) = row.last {
+                lines.drain(..lines.len().saturating_sub(last));
+            }
+            if row.unordered {
+                lines.sort();
+            }
+            lines
+        };
+        let lines = sorted_out(self.lines(before));
+        let logged = sorted_out(self.logged(before));
         let mut seen = upstream.seen();
-        if row.any_host {
-            Line::number_hosts(&mut lines);
-        }
-        if let Some(last) = row.last {
-            lines.drain(..lines.len().saturating_sub(last));
-        }
         if row.unordered {
-            lines.sort();
             seen.sort();
         }
-        Outcome { downstream, upstream: seen, lines }.masked()
+        Outcome { downstream, upstream: seen, lines, logged }.masked()
     }
 }
 

@@ -23,6 +23,10 @@ fn changes() -> Vec<Row> {
     let answer = "HTTP/1.1 200 OK\r\nx-add: u\r\nx-level: u\r\nx-rrm: u\r\nx-rabs: u\r\nserver: us\r\n\
                   content-length: 2\r\n\r\nok";
     vec![
+        Row::get("log: odd header", "plain", "/up/", "x-odd: a\"b\\c\td <\u{e9}>\r\nuser-agent: curl/8\r\n"),
+        Row::new("log: bytes that are no text", "plain")
+            .send(b"GET /up/ HTTP/1.1\r\nhost: a.test\r\nx-odd: a\xffb\xc3(\"\r\n\r\n")
+            .step(Step::Answers(1)),
         Row::get("change: on all levels", "hdr", "/", sent).answers(answer),
         Row::get("change: of nothing", "hdr", "/", ""),
         Row::get("change: most specific wins", "hdrms", "/", sent).answers(answer),

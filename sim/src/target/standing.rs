@@ -4,7 +4,6 @@
 //! force is compared with what the mesh means for it, whatever either of them believes.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use wavetank_control::generate::shape::any;
@@ -70,7 +69,7 @@ fn differs(mesh: &model::Mesh, pod: &Pod, has: &Snapshot) -> Option<String> {
 }
 
 /// `whole`: the proxy is sent all there are, not those alone that it asks for.
-fn first_difference<T: Debug>(
+fn first_difference<T: PartialEq>(
     kind: &str,
     has: &BTreeMap<Arc<str>, Arc<T>>,
     meant: impl Iterator<Item = (Arc<str>, T)>,
@@ -81,7 +80,7 @@ fn first_difference<T: Debug>(
         return Some(format!("it still has {kind} {name}"));
     }
     let differs = |name: &Arc<str>, meant: &T| match has.get(name) {
-        Some(has) => format!("{has:?}") != format!("{meant:?}"),
+        Some(has) => **has != *meant,
         None => whole,
     };
     let (name, _) = meant.iter().find(|(name, meant)| differs(name, meant))?;

@@ -186,7 +186,7 @@ async fn who_has_not_heard_is_served_while_the_minimum_lasts() {
 }
 
 /// One caller in HTTP/2: keeps four streams under way on its connection until that takes no more, and then goes on with
-/// another. What its connection gives back unsent it sends again; what was sent and has no answer is lost.
+/// another. What its connection has not begun it sends again; what was begun and has no answer is lost.
 async fn call_in_http2(platform: Platform, port: u16, seen: Arc<Seen>) {
     while !seen.over.load(Ordering::Relaxed) {
         let stream = platform.net.connect(loopback(port), ConnectOptions::default()).await.expect("it listens");
@@ -207,16 +207,25 @@ async fn call_in_http2(platform: Platform, port: u16, seen: Arc<Seen>) {
                         }
                     }
                     Ok(answer) => seen.lost.lock().unwrap().push(format!("{answer:?}")),
-                    Err(mut failed) => match failed.take_message() {
-                        Some(_unsent) => return,
-                        None => seen.lost.lock().unwrap().push(format!("{failed:?}")),
-                    },
+                    Err(mut failed) => {
+                        if failed.take_message().is_some() || is_sent_away(failed.error()) {
+                            return;
+                        }
+                        seen.lost.lock().unwrap().push(format!("{failed:?}"));
+                    }
                 }
             }
         });
         futures_util::future::join_all(streams).await;
     }
     seen.stopped.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Whether a stream was not begun because of the peer's GOAWAY (RFC 9113, section 6.8): it may be begun elsewhere.
+/// Those that the peer has begun go on.
+fn is_sent_away(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| cause.is_go_away() && cause.is_remote() && cause.reason() == Some(h2::Reason::NO_ERROR))
 }
 
 /// Streams under way finish, and new ones go to the process that takes over; who comes while the old one still listens

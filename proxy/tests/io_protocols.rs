@@ -19,6 +19,7 @@ use wavetank_platform::{ListenOptions, Platform};
 use wavetank_proxy::DrainTimes;
 use wavetank_proxy::record::{Flag, Protocol, Record};
 use wavetank_proxy::snapshot::cluster::UpstreamProtocol;
+use wavetank_proxy::snapshot::listener::HttpManager;
 
 fn flags(record: &Record) -> String {
     record.flags.iter().map(Flag::to_string).collect::<Vec<_>>().join(",")
@@ -33,7 +34,7 @@ fn trailing(data: &'static str) -> Trailing {
     StreamBody::new(futures_util::stream::iter(frames))
 }
 
-/// An HTTP/2 server that answers with what it was sent and a trailer.
+/// An HTTP/2 server that answers with the names of the headers it was sent, in their order, and a trailer.
 async fn http2_origin(platform: &Platform) -> std::net::SocketAddr {
     let listener = platform.net.listen(any_port(), ListenOptions::default()).await.unwrap();
     let (address, owner) = (listener.local_addr(), platform.clone());
@@ -44,9 +45,11 @@ async fn http2_origin(platform: &Platform) -> std::net::SocketAddr {
                     (request.version(), request.uri().authority().unwrap().as_str()),
                     (Version::HTTP_2, "a.test")
                 );
+                let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
+                let answer = Response::builder().header("x-sent", names.join(" "));
                 let sent = request.into_body().collect().await.unwrap();
                 assert!(sent.trailers().is_none_or(|trailers| trailers.contains_key("x-t")));
-                Ok::<_, Infallible>(Response::new(trailing("h2")))
+                Ok::<_, Infallible>(answer.body(trailing("h2")).unwrap())
             });
             let server = hyper::server::conn::http2::Builder::new(HyperExecutor::new(&owner));
             let conn = server.serve_connection(TokioIo::new(stream), service);
@@ -72,6 +75,10 @@ where
 }
 
 async fn of_http2(upstream: UpstreamProtocol) -> Bench {
+    of_http2_with(upstream, |_| ()).await
+}
+
+async fn of_http2_with(upstream: UpstreamProtocol, change: impl FnOnce(&mut HttpManager)) -> Bench {
     let platform = host();
     let address = match upstream {
         UpstreamProtocol::Http1 => Origin::start(&platform, &[Act::Answer(OK)]).await.address,
@@ -79,7 +86,18 @@ async fn of_http2(upstream: UpstreamProtocol) -> Bench {
     };
     let mut cluster = cluster("up", &[address]);
     cluster.protocol = upstream;
-    Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), vec![cluster])).await
+    let mut manager = manager(vec![route_to("up")]);
+    change(&mut manager);
+    Bench::start(&platform, snapshot(http(manager), vec![cluster])).await
+}
+
+#[tokio::test]
+async fn an_expectation_that_is_met_here_leaves_the_order_of_headers() {
+    let bench = of_http2_with(UpstreamProtocol::Http2, |manager| manager.proxy_100_continue = true).await;
+    let request = "POST / HTTP/1.1\r\nhost: a.test\r\nx-a: 1\r\nexpect: 100-continue\r\nx-b: 1\r\nx-c: 1\r\n\
+                   content-length: 2\r\n\r\nhi";
+    let answer = bench.ask(request).await;
+    assert!(answer.contains("x-sent: x-a x-b x-c content-length "), "{answer}");
 }
 
 #[tokio::test]

@@ -271,10 +271,7 @@ fn await_consent(request: &mut Request<RequestBody>, wire: Wire, consent: &Arc<C
                 }
             });
         }
-        Wire::Http2 => {
-            request.headers_mut().remove(EXPECT);
-            consent.give();
-        }
+        Wire::Http2 => consent.give(),
     }
 }
 
@@ -291,7 +288,7 @@ fn expired_token(expired: Expired) -> &'static str {
 fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = outgoing.method.clone();
-    let headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
+    let mut headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
     match wire {
         Wire::Http1 => {
             *request.uri_mut() = uri(None, &outgoing.target, picked.address);
@@ -301,6 +298,10 @@ fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) ->
             *request.headers_mut() = all;
         }
         Wire::Http2 => {
+            // The expectation is met here: hyper does not tell of an endpoint's word.
+            if outgoing.consent.is_some() {
+                headers.remove(&EXPECT);
+            }
             let scheme = match picked.socket {
                 crate::snapshot::tls::TransportSocket::Raw => Scheme::HTTP,
                 crate::snapshot::tls::TransportSocket::Tls(_) => Scheme::HTTPS,

@@ -5,6 +5,7 @@ use http::header::{CONNECTION, COOKIE, EXPECT, HOST, UPGRADE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri, Version};
 
+use super::characters::AUTHORITY;
 use super::headers::HeaderList;
 use super::names::PROXY_CONNECTION;
 use super::path::{self, Normalized};
@@ -182,31 +183,7 @@ fn join_cookies(headers: &mut HeaderList) {
 
 /// Whether `text` has only characters that may stand in an authority (RFC 3986 §3.2).
 fn is_authority(text: &str) -> bool {
-    text.bytes().all(|byte| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.'
-                    | b'_'
-                    | b'~'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b','
-                    | b';'
-                    | b'='
-                    | b':'
-                    | b'@'
-                    | b'['
-                    | b']'
-            )
-    })
+    text.bytes().all(|byte| AUTHORITY.has(byte))
 }
 
 #[cfg(test)]

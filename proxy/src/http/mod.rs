@@ -16,10 +16,12 @@
 //!   protocol
 //! - [`open_record`]: the record until its request is done
 //! - [`reply`]: what the proxy answers by itself, one table for all failures
+//! - [`characters`]: sets of characters
 //! - [`names`]: names of the headers a proxy reads and writes itself
 
 mod attempt;
 mod caller;
+mod characters;
 mod codec_error;
 mod consent;
 mod exchange;

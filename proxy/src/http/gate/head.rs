@@ -5,6 +5,7 @@ use wavetank_platform::Instant;
 
 use super::body::Body;
 use super::host;
+use crate::http::characters::TOKEN;
 use crate::http::reply::Failure;
 
 /// Methods that HTTP/1 callers may use, as Envoy's parser knows them (IANA's registry of methods).
@@ -181,7 +182,7 @@ fn partial(bytes: &[u8], begin: usize, limits: Limits) -> Result<Option<Head>, R
     // What is no method is refused at once: it may be another protocol, whose speaker waits for an answer.
     let line = bytes[begin..].strip_suffix(b"\r").unwrap_or(&bytes[begin..]);
     let method = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-    if !method.iter().all(|byte| is_token(*byte)) {
+    if !method.iter().all(|byte| TOKEN.has(*byte)) {
         return Err(CODEC_ERROR.into());
     }
     Ok(None)
@@ -267,7 +268,7 @@ struct Again {
 impl<'a> Fields<'a> {
     /// One line: a name, a colon at once, a value.
     fn read(&mut self, line: &'a [u8]) -> Result<(), Refusal> {
-        let end = line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len());
+        let end = line.iter().position(|byte| !TOKEN.has(*byte)).unwrap_or(line.len());
         let (name, [b':', value @ ..]) = line.split_at(end) else { return Err(CODEC_ERROR.into()) };
         if name.is_empty() {
             return Err(CODEC_ERROR.into());
@@ -327,25 +328,6 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     }
     std::str::from_utf8(digits).ok()?.parse().ok().filter(|length| *length <= LENGTH_MAX)
 }
-
-/// RFC 9110, section 5.6.2.
-fn is_token(byte: u8) -> bool {
-    TOKEN[usize::from(byte)]
-}
-
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
 
 /// What a header value may not have; a tab it may.
 fn is_control(byte: u8) -> bool {

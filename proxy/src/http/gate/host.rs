@@ -1,5 +1,7 @@
 //! What may stand in Host: RFC 9112, section 3.2, and RFC 3986, section 3.2, without a user.
 
+use crate::http::characters::{LITERAL, NAME};
+
 /// Whether this is a host with or without a port. Empty is one, for targets without an authority.
 pub(crate) fn is_valid(host: &[u8]) -> bool {
     let (name, port) = match host {
@@ -20,19 +22,12 @@ pub(crate) fn is_valid(host: &[u8]) -> bool {
 
 /// A name or IPv4 address.
 fn is_name(name: &[u8]) -> bool {
-    let plain = |byte: &u8| {
-        byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
-            )
-    };
     let mut rest = name;
     loop {
         match rest {
             [] => return true,
             [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = after,
-            [byte, after @ ..] if plain(byte) => rest = after,
+            [byte, after @ ..] if NAME.has(*byte) => rest = after,
             _ => return false,
         }
     }
@@ -43,11 +38,10 @@ fn is_literal(literal: &[u8]) -> bool {
     let Ok(literal) = std::str::from_utf8(literal) else { return false };
     literal.parse::<std::net::Ipv6Addr>().is_ok()
         || literal.strip_prefix(['v', 'V']).and_then(|rest| rest.split_once('.')).is_some_and(|(version, address)| {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(&byte);
             !version.is_empty()
                 && version.bytes().all(|byte| byte.is_ascii_hexdigit())
                 && !address.is_empty()
-                && address.bytes().all(plain)
+                && address.bytes().all(|byte| LITERAL.has(byte))
         })
 }
 

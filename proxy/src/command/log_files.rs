@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const FILES_MAX: usize = 256;
 pub(super) struct LogFiles {
     files: Mutex<BTreeMap<Arc<str>, Arc<LogFile>>>,
     workers: Mutex<Vec<Weak<WorkerLogs>>>,
+    /// That there are too many has been told.
+    told: AtomicBool,
     counts: Arc<LogCounts>,
 }
 
@@ -64,8 +67,7 @@ pub(super) struct WorkerLogs {
 
 #[derive(Debug)]
 struct Buffer {
-    /// `None`: there are too many files.
-    file: Option<Arc<LogFile>>,
+    file: Arc<LogFile>,
     lines: Vec<u8>,
 }
 
@@ -114,7 +116,9 @@ impl LogFiles {
             return Some(file.clone());
         }
         if files.len() >= FILES_MAX {
-            tracing::error!(%path, "more than {FILES_MAX} access log files; its lines are lost");
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::error!(%path, "more than {FILES_MAX} access log files; its lines are lost, and those of later ones");
+            }
             return None;
         }
         let file = Arc::new(LogFile { path: path.clone(), out: Mutex::default(), counts: self.counts.clone() });
@@ -128,19 +132,19 @@ impl WorkerLogs {
     pub(super) fn line(&self, path: &Arc<str>, write: &mut dyn FnMut(&mut Vec<u8>)) {
         let mut buffers = lock(&self.buffers);
         if !buffers.contains_key(path) {
-            let file = self.files.file(path);
+            let Some(file) = self.files.file(path) else { return self.files.counts.note_lost() };
             buffers.insert(path.clone(), Buffer { file, lines: Vec::new() });
         }
         let Some(buffer) = buffers.get_mut(path) else { return };
         write(&mut buffer.lines);
         if buffer.lines.len() >= BUFFERED_MAX {
-            buffer.flush(&self.files.counts);
+            buffer.flush();
         }
     }
 
     fn flush(&self) {
         for buffer in lock(&self.buffers).values_mut() {
-            buffer.flush(&self.files.counts);
+            buffer.flush();
         }
     }
 }
@@ -152,14 +156,11 @@ impl Drop for WorkerLogs {
 }
 
 impl Buffer {
-    fn flush(&mut self, counts: &LogCounts) {
+    fn flush(&mut self) {
         if self.lines.is_empty() {
             return;
         }
-        match &self.file {
-            Some(file) => file.write(&self.lines),
-            None => counts.note_lost(),
-        }
+        self.file.write(&self.lines);
         self.lines.clear();
     }
 }

@@ -12,16 +12,14 @@ use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::{DynamicResources,
 use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::core::v3::{
-    ApiConfigSource, ApiVersion, GrpcService, Http2ProtocolOptions, Node, api_config_source, grpc_service,
+    ApiConfigSource, ApiVersion, GrpcService, Node, api_config_source, grpc_service,
 };
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-};
+use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::Secret;
 use prost::Message;
 use wavetank_control::generate::shape::{SDS_CLUSTER, ads};
 
-use crate::foreign::shapes::{any, static_cluster};
+use crate::foreign::shapes::{address, speaking_http2, static_cluster};
 
 /// Name of the cluster behind which the xDS server is.
 const XDS_CLUSTER: &str = "xds";
@@ -152,7 +150,8 @@ pub fn bootstrap(node: &str, api: api_config_source::ApiType, xds: SocketAddr, s
         grpc_services: vec![service],
         ..Default::default()
     };
-    let clusters = vec![grpc_cluster(XDS_CLUSTER, xds), grpc_cluster(SDS_CLUSTER, sds)];
+    let clusters =
+        [(XDS_CLUSTER, xds), (SDS_CLUSTER, sds)].map(|(name, at)| speaking_http2(static_cluster(name, at))).into();
     Bootstrap {
         node: Some(Node { id: node.to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
         static_resources: Some(StaticResources { clusters, ..Default::default() }),
@@ -167,13 +166,17 @@ pub fn bootstrap(node: &str, api: api_config_source::ApiType, xds: SocketAddr, s
     }
 }
 
-fn grpc_cluster(name: &str, at: SocketAddr) -> Cluster {
-    let http2 = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
-    let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
-    let options = any(&HttpProtocolOptions {
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+/// The bootstrap of an Envoy that has all it needs from the start, with its admin port at `admin`.
+pub fn with_static(
+    listeners: Vec<Listener>,
+    clusters: Vec<Cluster>,
+    secrets: Vec<Secret>,
+    admin: SocketAddr,
+) -> Bootstrap {
+    Bootstrap {
+        node: Some(Node { id: "node".to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
+        static_resources: Some(StaticResources { listeners, clusters, secrets }),
+        admin: Some(Admin { address: address(admin), ..Default::default() }),
         ..Default::default()
-    });
-    let key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
-    Cluster { typed_extension_protocol_options: [(key, options)].into_iter().collect(), ..static_cluster(name, at) }
+    }
 }

@@ -13,10 +13,6 @@ use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-};
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::pb::google::protobuf::{Any, BoolValue};
 use wavetank_control::Dialect;
@@ -24,7 +20,8 @@ use wavetank_control::Dialect;
 use super::ads::Resources;
 use super::pki::{CERTIFICATE, ORIGIN_NAME, ROOTS};
 use crate::foreign::shapes::{
-    ads, any, duration, number, prefix, route, set_header, static_cluster, to_cluster, virtual_host,
+    ads, any, duration, number, prefix, route, set_header, speaking_http2, static_cluster, text_format, to_cluster,
+    virtual_host,
 };
 
 /// Name of the listener, the route configuration and the cluster of every row.
@@ -163,17 +160,11 @@ fn manager(shape: Shape, manner: &Manner) -> hcm::HttpConnectionManager {
 }
 
 fn access_log(path: &str) -> log::AccessLog {
-    let source = core::DataSource {
-        specifier: Some(core::data_source::Specifier::InlineString(Dialect::V1.access_log_text(true).to_owned())),
-        ..Default::default()
-    };
-    let format = core::SubstitutionFormatString {
-        format: Some(core::substitution_format_string::Format::TextFormatSource(source)),
-        ..Default::default()
-    };
     let config = FileAccessLog {
         path: path.to_owned(),
-        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
+        access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(text_format(
+            Dialect::V1.access_log_text(true),
+        ))),
     };
     log::AccessLog {
         name: "envoy.access_loggers.file".to_owned(),
@@ -261,14 +252,7 @@ pub fn clusters(shape: Shape, origin: SocketAddr) -> Vec<cds::Cluster> {
     let one = |name: &str| {
         let mut cluster = static_cluster(name, origin);
         if shape == (Shape::Plain { http2_up: true }) {
-            let http2 = ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions::default());
-            let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
-            let options = any(&HttpProtocolOptions {
-                upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
-                ..Default::default()
-            });
-            let key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
-            cluster.typed_extension_protocol_options.insert(key, options);
+            cluster = speaking_http2(cluster);
         }
         if matches!(shape, Shape::Sidecar { mutual: true, .. }) {
             cluster.transport_socket = Some(upstream_tls());

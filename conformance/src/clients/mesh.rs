@@ -2,21 +2,18 @@
 
 use std::net::SocketAddr;
 
-use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::StaticResources;
-use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
+use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::core::v3::{Http2ProtocolOptions, Node};
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::route::Action;
 use envoy_types::pb::envoy::config::route::v3::{RouteAction, VirtualHost};
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-};
+
+use prost::Name;
 
 use crate::differential::shapes::{http_chain, listener, manager, ms};
-use crate::foreign::shapes::{address, any, prefix, route, static_cluster, to_cluster, virtual_host};
+use crate::envoy;
+use crate::foreign::shapes::{address, any, prefix, route, speaking_http2, static_cluster, to_cluster, virtual_host};
 use crate::script::Page;
 
 /// Name of the only listener.
@@ -54,6 +51,8 @@ impl Mesh {
             virtual_host(&name(number), &[behind.authority], vec![route("all", prefix("/"), Action::Route(action))])
         };
         let mut manager = manager(behind.iter().enumerate().map(host).collect());
+        // Thousands of requests pass, and nobody reads their lines.
+        manager.access_log.clear();
         tune(&mut manager);
         let listener = Listener { address: address(at), ..listener(LISTENER, vec![http_chain("clients", &manager)]) };
         let clusters = behind.iter().enumerate().map(|(number, behind)| {
@@ -73,38 +72,18 @@ impl Mesh {
     pub fn pages(&self) -> Vec<Page> {
         let clusters = self.clusters.iter().map(|own| (own.name.clone(), "1".to_owned(), Some(any(own))));
         let listener = (self.listener.name.clone(), "1".to_owned(), Some(any(&self.listener)));
-        let page = |kind: &str, resources| Page {
-            type_url: format!("type.googleapis.com/envoy.config.{kind}"),
-            nonce: kind.to_owned(),
+        let page = |type_url: String, resources| Page {
+            nonce: type_url.clone(),
+            type_url,
             version: "1".to_owned(),
             resources,
             ..Page::default()
         };
-        vec![page("cluster.v3.Cluster", clusters.collect()), page("listener.v3.Listener", vec![listener])]
+        vec![page(Cluster::type_url(), clusters.collect()), page(Listener::type_url(), vec![listener])]
     }
 
     /// As Envoy's bootstrap has it.
     pub fn bootstrap(&self, admin: SocketAddr) -> Bootstrap {
-        Bootstrap {
-            node: Some(Node { id: "clients".to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
-            static_resources: Some(StaticResources {
-                listeners: vec![self.listener.clone()],
-                clusters: self.clusters.clone(),
-                ..Default::default()
-            }),
-            admin: Some(Admin { address: address(admin), ..Default::default() }),
-            ..Default::default()
-        }
+        envoy::with_static(vec![self.listener.clone()], self.clusters.clone(), Vec::new(), admin)
     }
-}
-
-fn speaking_http2(cluster: Cluster) -> Cluster {
-    let http2 = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
-    let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
-    let options = any(&HttpProtocolOptions {
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
-        ..Default::default()
-    });
-    let key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
-    Cluster { typed_extension_protocol_options: [(key, options)].into_iter().collect(), ..cluster }
 }

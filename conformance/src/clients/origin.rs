@@ -2,8 +2,9 @@
 //!
 //! - `/echo`: the body as it comes, and behind it how long it was, as the trailer `x-bytes`
 //! - `/bytes/N`: so many bytes
-//! - `/count`: how many bytes the body has
-//! - `/early`: 103 before the answer; HTTP/1.1 alone, at an address of its own, since hyper says no such thing
+//! - `/count`, and any other path: how many bytes the body has
+//!
+//! At an address of its own, in HTTP/1.1, it says 103 before the answer, whatever the path; hyper says no such thing.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -111,7 +113,7 @@ async fn answer(request: Request<Incoming>) -> Response<Reply> {
     }
     let mut body = request.into_body();
     let mut bytes = 0;
-    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { break };
         bytes += frame.data_ref().map_or(0, Bytes::len);
     }

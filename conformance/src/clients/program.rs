@@ -1,10 +1,12 @@
 //! Programs of the field, run to their ends.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use wavetank_platform::Platform;
+
+use crate::bench::measure;
 
 /// Bound on a program's run.
 const RUN_MAX: Duration = Duration::from_secs(300);
@@ -38,10 +40,21 @@ pub async fn run(platform: &Platform, mut command: Command) -> Said {
     Said { out: text(output.stdout), err: text(output.stderr), success: output.status.success() }
 }
 
+/// A process that ends when this is dropped.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
 /// Whether a program is there; else a line that says that its test is skipped.
 pub fn is_installed(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
-    let found = found.is_ok_and(|status| status.success());
+    let found = measure::is_installed(program);
     if !found {
         println!("skipped: {program} is not installed");
     }

@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use wavetank_platform::Platform;
 
 use super::mesh::Mesh;
+use super::program::Running;
 use crate::envoy::Envoy;
 use crate::http1;
 use crate::live::{free_port, loopback, within};
@@ -96,17 +97,5 @@ impl Sidecar {
             line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).expect("a field of the kernel's")
         };
         Some((field("VmRSS:"), field("VmHWM:")))
-    }
-}
-
-/// A process that ends when this is dropped.
-#[derive(Debug)]
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
     }
 }

@@ -10,6 +10,7 @@ use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind};
 use log::access_log_filter::FilterSpecifier as Filter;
 use rds::header_matcher::HeaderMatchSpecifier as Header;
 use wavetank_control::Dialect;
+use wavetank_control::generate::access_log::ISTIO_JSON;
 
 use super::logged::MARK;
 use super::shapes::{stderr_format, stderr_log};
@@ -34,7 +35,7 @@ pub fn logs() -> Vec<log::AccessLog> {
     let istio = Dialect::V1.access_log_text(true);
     let mut all = vec![
         stderr_log(&format!("{MARK}istio\t{istio}")),
-        json("istio", false, ISTIO.iter().map(|(key, format)| (*key, text(format))).collect()),
+        json("istio", false, ISTIO_JSON.iter().map(|(key, format)| (*key, text(format))).collect()),
         json("kinds", false, kinds()),
         json("kinds, empty left out", true, kinds()),
     ];
@@ -44,34 +45,6 @@ pub fn logs() -> Vec<log::AccessLog> {
     }));
     all
 }
-
-/// Istio's JSON format.
-const ISTIO: &[(&str, &str)] = &[
-    ("authority", "%REQ(:AUTHORITY)%"),
-    ("bytes_received", "%BYTES_RECEIVED%"),
-    ("bytes_sent", "%BYTES_SENT%"),
-    ("connection_termination_details", "%CONNECTION_TERMINATION_DETAILS%"),
-    ("downstream_local_address", "%DOWNSTREAM_LOCAL_ADDRESS%"),
-    ("downstream_remote_address", "%DOWNSTREAM_REMOTE_ADDRESS%"),
-    ("duration", "%DURATION%"),
-    ("method", "%REQ(:METHOD)%"),
-    ("path", "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"),
-    ("protocol", "%PROTOCOL%"),
-    ("request_id", "%REQ(X-REQUEST-ID)%"),
-    ("requested_server_name", "%REQUESTED_SERVER_NAME%"),
-    ("response_code", "%RESPONSE_CODE%"),
-    ("response_code_details", "%RESPONSE_CODE_DETAILS%"),
-    ("response_flags", "%RESPONSE_FLAGS%"),
-    ("route_name", "%ROUTE_NAME%"),
-    ("start_time", "%START_TIME%"),
-    ("upstream_cluster", "%UPSTREAM_CLUSTER_RAW%"),
-    ("upstream_host", "%UPSTREAM_HOST%"),
-    ("upstream_local_address", "%UPSTREAM_LOCAL_ADDRESS%"),
-    ("upstream_service_time", "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"),
-    ("upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
-    ("user_agent", "%REQ(USER-AGENT)%"),
-    ("x_forwarded_for", "%REQ(X-FORWARDED-FOR)%"),
-];
 
 fn kinds() -> Vec<(&'static str, Value)> {
     let number = |value| of(Kind::NumberValue(value));

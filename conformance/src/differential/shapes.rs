@@ -18,7 +18,7 @@ use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 use envoy_types::pb::envoy::r#type::matcher::v3::{StringMatcher, string_matcher::MatchPattern};
 use envoy_types::pb::google::protobuf::{Any, BoolValue};
 
-use crate::foreign::shapes::{address, any, duration, number};
+use crate::foreign::shapes::{address, any, duration, number, text_format};
 use crate::live::loopback;
 
 /// What an access log line begins with.
@@ -46,15 +46,7 @@ fn access_log() -> Vec<log::AccessLog> {
 
 /// A log of text on standard error.
 pub fn stderr_log(format: &str) -> log::AccessLog {
-    let source = core::DataSource {
-        specifier: Some(core::data_source::Specifier::InlineString(format.to_owned())),
-        ..Default::default()
-    };
-    let format = core::SubstitutionFormatString {
-        format: Some(core::substitution_format_string::Format::TextFormatSource(source)),
-        ..Default::default()
-    };
-    stderr_format(format)
+    stderr_format(text_format(format))
 }
 
 /// A log on standard error.

@@ -6,9 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::bootstrap::v3::bootstrap::StaticResources;
-use envoy_types::pb::envoy::config::bootstrap::v3::{Admin, Bootstrap};
-use envoy_types::pb::envoy::config::core::v3::Node;
 use wavetank_platform::Platform;
 use wavetank_proxy::bootstrap::Limits;
 use wavetank_proxy::ejection::EjectionAction;
@@ -24,7 +21,7 @@ use super::row::Row;
 use super::upstream::Upstream;
 use super::world::World;
 use crate::envoy::Envoy;
-use crate::foreign::shapes::{address, any};
+use crate::foreign::shapes::any;
 use crate::live::{PATIENCE, free_port, loopback};
 use crate::records::Records;
 use crate::{http1, live};
@@ -68,16 +65,8 @@ impl Side {
     /// When it refuses the configuration.
     pub async fn envoy(platform: &Platform, binary: &OsString, world: &World, pki: &Pki) -> Self {
         let admin = loopback(free_port(platform).await);
-        let bootstrap = Bootstrap {
-            node: Some(Node { id: "node".to_owned(), cluster: "conformance".to_owned(), ..Default::default() }),
-            static_resources: Some(StaticResources {
-                listeners: world.listeners.clone(),
-                clusters: world.clusters.clone(),
-                secrets: pki.envoys(),
-            }),
-            admin: Some(Admin { address: address(admin), ..Default::default() }),
-            ..Default::default()
-        };
+        let (listeners, clusters) = (world.listeners.clone(), world.clusters.clone());
+        let bootstrap = crate::envoy::with_static(listeners, clusters, pki.envoys(), admin);
         if let Err(said) = crate::envoy::validate(binary, &bootstrap) {
             panic!("Envoy refuses the configuration: {said}");
         }

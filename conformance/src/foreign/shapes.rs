@@ -15,6 +15,10 @@ use envoy_types::pb::envoy::extensions::filters::http::grpc_stats::v3::FilterCon
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
+    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
+};
 use envoy_types::pb::google::protobuf::{Any, BoolValue, Duration as ProtoDuration, UInt32Value};
 use prost::{Message, Name};
 
@@ -37,6 +41,30 @@ pub fn duration(value: Duration) -> Option<ProtoDuration> {
 /// A wrapped `true`.
 pub fn yes() -> Option<BoolValue> {
     Some(BoolValue { value: true })
+}
+
+/// The same cluster, whose endpoints speak HTTP/2 with prior knowledge.
+pub fn speaking_http2(cluster: cds::Cluster) -> cds::Cluster {
+    let http2 = ProtocolConfig::Http2ProtocolOptions(core::Http2ProtocolOptions::default());
+    let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
+    let options = any(&HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        ..Default::default()
+    });
+    let key = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned();
+    cds::Cluster { typed_extension_protocol_options: [(key, options)].into_iter().collect(), ..cluster }
+}
+
+/// A format of text.
+pub fn text_format(format: &str) -> core::SubstitutionFormatString {
+    let source = core::DataSource {
+        specifier: Some(core::data_source::Specifier::InlineString(format.to_owned())),
+        ..Default::default()
+    };
+    core::SubstitutionFormatString {
+        format: Some(core::substitution_format_string::Format::TextFormatSource(source)),
+        ..Default::default()
+    }
 }
 
 /// From the stream that everything comes from.

@@ -19,7 +19,7 @@ use crate::dialect::Dialect;
 use crate::model::Mesh;
 
 /// Istio's default as JSON.
-const ISTIO_JSON: &[(&str, &str)] = &[
+pub const ISTIO_JSON: &[(&str, &str)] = &[
     ("authority", "%REQ(:AUTHORITY)%"),
     ("bytes_received", "%BYTES_RECEIVED%"),
     ("bytes_sent", "%BYTES_SENT%"),

@@ -48,6 +48,25 @@ const ROWS: [(&str, i32, &[&str]); 8] = [
     ("split-off", 1, &["error[MS1001]: traffic split on `service-node -> service-go`", "go-70-30.yaml:28:19"]),
 ];
 
+/// The others pass, also those in which a pod is still draining when the traffic ends.
+#[test]
+fn what_was_connected_when_a_restart_began_counts_though_the_traffic_ends_before_it() {
+    let file = std::env::temp_dir().join(format!("wavetank-restart-{}.yaml", std::process::id()));
+    let scenario = "scenario: a pod is restarted shortly before the end
+app: istio-lab
+traffic: {request: GET service-go/env, from: sleep, open: 50/s, for: 5s}
+faults:
+  - {at: 3s, restart: service-go}
+expect:
+  - {edge: sleep -> service-go, status: {200: all}}
+";
+    std::fs::write(&file, scenario).expect("a file of ours");
+    let run = Command::new(env!("CARGO_BIN_EXE_wavetank")).arg("run").arg(&file).env("NO_COLOR", "1").output();
+    std::fs::remove_file(&file).expect("a file of ours");
+    let run = run.expect("the command runs");
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stdout));
+}
+
 #[test]
 fn every_failing_scenario_fails_for_its_reason() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/failing");

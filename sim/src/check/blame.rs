@@ -86,9 +86,8 @@ fn end(fault: &FaultOutcome) -> Duration {
 fn is_of_control(kind: &FaultKind) -> bool {
     let ends = match kind {
         FaultKind::Partition(link) | FaultKind::Link(link, _) => vec![&link.a, &link.b],
-        FaultKind::Kill(at) | FaultKind::PowerOff(at) | FaultKind::Delete(at) => vec![at],
-        // The control plane's pod is not restarted.
-        FaultKind::Restart(_) | FaultKind::Slow(..) | FaultKind::Fail { .. } => Vec::new(),
+        FaultKind::Kill(at) | FaultKind::PowerOff(at) | FaultKind::Delete(at) | FaultKind::Restart(at) => vec![at],
+        FaultKind::Slow(..) | FaultKind::Fail { .. } => Vec::new(),
     };
     ends.iter().any(|end| end.name() == Some(CONTROL_PLANE))
 }

@@ -80,6 +80,11 @@ impl FaultKind {
         }
     }
 
+    /// Whether fresh pods take the places of those it is on.
+    pub fn replaces_pods(&self) -> bool {
+        matches!(self, Self::Delete(_) | Self::Restart(_))
+    }
+
     /// What a touch of it is.
     pub fn touches(&self) -> &'static str {
         match self {

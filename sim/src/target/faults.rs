@@ -89,7 +89,7 @@ pub(super) fn reserve(scenario: &Scenario, cast: &mut Cast) -> Result<Vec<Vec<(u
         if matches!(kind, FaultKind::Slow(..) | FaultKind::Fail { .. }) && !pods.iter().all(is_app) {
             return Err(wrong(format!("`{on}` has no app that could do it")));
         }
-        let replaces = matches!(kind, FaultKind::Delete(_) | FaultKind::Restart(_));
+        let replaces = kind.replaces_pods();
         if replaces && pods.iter().any(|index| cast.pods[*index].role == Role::ControlPlane) {
             return Err(wrong("the control plane's pod stays; `power_off` and `kill` break it".to_owned()));
         }
@@ -252,9 +252,9 @@ impl Faults {
         Box::pin(async move {
             let Some(((old, fresh), rest)) = pods.split_first() else { return Ok(()) };
             self.side.start_fresh(*fresh).await?;
-            let (touched, restarted) = tokio::join!(biased; self.side.retire(*old), self.restart(running, rest));
-            running.touched.fetch_add(touched?, Ordering::Relaxed);
-            restarted
+            let retiring = self.side.retire(*old, &running.touched);
+            let (retired, restarted) = tokio::join!(biased; retiring, self.restart(running, rest));
+            retired.and(restarted)
         })
     }
 

@@ -66,7 +66,7 @@ impl Known {
             parties: cast.pods.iter().map(|pod| who.party(pod)).chain(outside).collect(),
             services: services.collect(),
             hosts: asked.collect(),
-            changes: scenario.faults.iter().any(|fault| matches!(fault.kind.name(), "delete" | "restart")),
+            changes: scenario.faults.iter().any(|fault| fault.kind.replaces_pods()),
         }
     }
 

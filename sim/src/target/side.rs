@@ -58,8 +58,8 @@ pub(super) trait Side: Send + Sync {
     fn delete(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>>;
 
     /// Ends a pod in good order: it leaves its Services, and at the same time its proxy is told to drain; when that has,
-    /// all of it ends. Returns the number of connections that it had at first, or more.
-    fn retire(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>>;
+    /// all of it ends. Adds the number of connections that it has at first, or more, to `touched` before it waits.
+    fn retire<'a>(&'a self, pod: usize, touched: &'a AtomicU64) -> BoxFuture<'a, Result<(), RunError>>;
 
     /// Starts a fresh pod; returns when it is ready and its Services know it.
     fn start_fresh(&self, pod: usize) -> BoxFuture<'_, Result<(), RunError>>;

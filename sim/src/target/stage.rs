@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,6 +89,17 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// Kills all that runs in a pod, and cuts its power when the peers have heard; returns the connections that it had.
+    async fn end(&self, place: PodId) -> u64 {
+        let containers = [Container::App, Container::Sidecar];
+        let touched: usize = containers.iter().map(|own| self.tank.kill_process(place, *own)).sum();
+        self.tank.sleep(LAST_WORDS).await;
+        self.tank.power_off(place);
+        touched as u64
+    }
+}
+
 impl Side for Stage {
     fn cast(&self) -> &Arc<Cast> {
         &self.cast
@@ -154,19 +165,16 @@ impl Side for Stage {
             self.kubelet.set_absent(index, true).await;
             self.mesh.delete_pod(pod);
             self.tank.clock().sleep_until(deleted + self.kubelet.delays().termination).await;
-            let containers = [Container::App, Container::Sidecar];
-            let touched: usize = containers.iter().map(|own| self.tank.kill_process(place, *own)).sum();
-            self.tank.sleep(LAST_WORDS).await;
-            self.tank.power_off(place);
-            Ok(touched as u64)
+            Ok(self.end(place).await)
         })
     }
 
-    fn retire(&self, index: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+    fn retire<'a>(&'a self, index: usize, touched: &'a AtomicU64) -> BoxFuture<'a, Result<(), RunError>> {
         Box::pin(async move {
             let (pod, place) = (self.cast.pod(index), self.roster.pod(index));
             let own = self.tank.census().into_iter().filter(|own| own.ip == IpAddr::V4(pod.ip));
-            let touched: usize = own.map(|own| own.streams.len()).sum();
+            let streams: usize = own.map(|own| own.streams.len()).sum();
+            touched.fetch_add(streams as u64, Ordering::Relaxed);
             let leaves = async {
                 self.kubelet.set_absent(index, true).await;
                 self.mesh.delete_pod(pod);
@@ -174,12 +182,8 @@ impl Side for Stage {
             let clock = self.tank.clock();
             let ends = clock.timeout(self.kubelet.delays().grace, self.mesh.drain_proxy(index));
             let ((), _in_time) = tokio::join!(biased; leaves, ends);
-            for container in [Container::App, Container::Sidecar] {
-                self.tank.kill_process(place, container);
-            }
-            self.tank.sleep(LAST_WORDS).await;
-            self.tank.power_off(place);
-            Ok(touched as u64)
+            self.end(place).await;
+            Ok(())
         })
     }
 

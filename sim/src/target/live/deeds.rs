@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wavetank_control::config::SourceFile;
@@ -212,15 +212,14 @@ impl Side for Live {
         })
     }
 
-    fn retire(&self, pod: usize) -> BoxFuture<'_, Result<u64, RunError>> {
+    fn retire<'a>(&'a self, pod: usize, touched: &'a AtomicU64) -> BoxFuture<'a, Result<(), RunError>> {
         Box::pin(async move {
-            let touched = connections(self.0.host(pod));
+            touched.fetch_add(connections(self.0.host(pod)), Ordering::Relaxed);
             lock(&self.0.api).delete_pod(self.0.cast.pod(pod));
             let (left, drained) =
                 tokio::join!(biased; self.0.set_absent(pod, true), super::sidecar::drain(&self.0, pod));
             self.end_all(pod);
-            left.and(drained.map_err(|error| broken("a proxy does not drain", &error)))?;
-            Ok(touched)
+            left.and(drained.map_err(|error| broken("a proxy does not drain", &error)))
         })
     }
 

@@ -37,7 +37,8 @@ pub struct Crypto {
 }
 
 impl Crypto {
-    /// `provider`'s algorithms; certificates are judged by `clock`.
+    /// `provider`'s key exchange, signatures and randomness, with the cipher suites of Envoy's clients; certificates are
+    /// judged by `clock`.
     pub fn new(provider: Arc<CryptoProvider>, clock: Arc<dyn Clock>) -> Self {
         let suites = CIPHER_SUITES.to_vec();
         let provider = CryptoProvider { cipher_suites: suites, ..Arc::unwrap_or_clone(provider) };

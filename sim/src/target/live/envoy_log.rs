@@ -179,7 +179,8 @@ impl EnvoyLog {
         for (number, attempt) in (1..).zip(&mut attempts) {
             attempt.number = number;
         }
-        if attempts.is_empty() && fields.get("upstream_local").is_some() {
+        let made = fields.number("attempts").unwrap_or(0);
+        if (attempts.len() as u64) < made && fields.get("upstream_local").is_some() {
             if self.lacking.len() >= OPEN_MAX {
                 self.lacking.pop_first();
             }
@@ -273,5 +274,17 @@ mod tests {
             assert_eq!(attempts[0].upstream.as_ref().map(|leg| leg.local.port()), Some(42794));
             assert!(log.open.is_empty() && log.lacking.is_empty());
         }
+    }
+
+    #[test]
+    fn a_second_attempt_is_its_requests_though_it_is_told_behind() {
+        let mut log = EnvoyLog::of(Path::new("none"), "n".to_owned(), UnixTime::from_epoch(Duration::ZERO));
+        let (attempt, request) = (line("attempt", ""), line("http", r#","protocol":"HTTP/1.1","attempts":2"#));
+        for line in [&attempt, &request, &attempt] {
+            log.line(line).expect("a line of ours");
+        }
+        let numbers: Vec<_> = log.records.iter().flat_map(|record| &record.attempts).map(|own| own.number).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert!(log.open.is_empty() && log.lacking.is_empty());
     }
 }

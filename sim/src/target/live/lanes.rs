@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt::Write;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use wavetank_platform::{Entropy, Instant, Platform};
 
 use super::network::{Host, run_within};
 use super::queue::{Packet, QUEUE, Queue};
+use super::world::lock;
 use crate::engine::{Lane, LinkConfig};
 use crate::fault::LinkChange;
 use crate::fault::links::worse;
@@ -52,9 +53,9 @@ impl Lanes {
         let book = Arc::new(Mutex::new(Book::new(base, everywhere, entropy)));
         let (ends, ended) = oneshot::channel();
         let (opened, is_open) = oneshot::channel();
-        let (own, node_name, host) = (book.clone(), node.clone(), node);
+        let (own, place) = (book.clone(), node.clone());
         Worker::start(door, WORKER, move |door| async move {
-            let queue = Queue::open(&node_name);
+            let queue = Queue::open(&place);
             let (queue, told) = match queue {
                 Ok(queue) => (Some(queue), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -69,10 +70,14 @@ impl Lanes {
             }
         })?;
         is_open.await.map_err(io::Error::other)??;
-        run_within(host, "iptables", &["-w", "-t", "mangle", "-N", CHAIN], "")?;
-        run_within(host, "iptables", &["-w", "-t", "mangle", "-A", "FORWARD", "-j", CHAIN], "")?;
+        run_within(node, "iptables", &["-w", "-t", "mangle", "-N", CHAIN], "")?;
+        // A kernel may have the queue without the rule that leads there: it is tried while nothing goes this way.
+        let tried =
+            ["-w", "-t", "mangle", "-A", CHAIN, "-j", "NFQUEUE", "--queue-num", &QUEUE.to_string(), "--queue-bypass"];
+        run_within(node, "iptables", &tried, "")?;
+        run_within(node, "iptables", &["-w", "-t", "mangle", "-A", "FORWARD", "-j", CHAIN], "")?;
         let lanes = Self { book, _ends: ends };
-        lanes.divert(host)?;
+        lanes.divert(node)?;
         Ok(lanes)
     }
 
@@ -129,10 +134,6 @@ impl Lanes {
     fn book(&self) -> MutexGuard<'_, Book> {
         lock(&self.book)
     }
-}
-
-fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
-    book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Lets packets pass in their time, for ever.

@@ -128,7 +128,8 @@ async fn set_links(world: &mut World, scenario: &Scenario) -> Result<(), RunErro
     Ok(())
 }
 
-/// Runs `scenario` on this machine; `seed` draws the times of arrivals and shares of failures, and nothing else.
+/// Runs `scenario` on this machine; `seed` draws the times of arrivals, shares of failures, and jitter and loss of links,
+/// and nothing else.
 ///
 /// Errs when the manifests are in error, when the scenario asks for what is not there, when this is not root or a
 /// program is missing, and when the proxies do not take the configuration.

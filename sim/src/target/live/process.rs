@@ -69,9 +69,10 @@ impl Process {
 
     /// Asks it to end, by SIGTERM. One that has ended does not hear it.
     ///
-    /// Errs when there is no `kill`.
+    /// Errs when there is no shell.
     pub(super) fn ask_to_end(&self) -> io::Result<()> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().map(|_| ())
+        let pid = self.child.id().to_string();
+        Command::new("sh").args(["-c", r#"kill -TERM "$0""#, &pid]).status().map(|_| ())
     }
 
     /// Whether it has ended by itself.

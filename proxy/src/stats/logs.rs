@@ -16,12 +16,12 @@ impl LogCounts {
         self.write_completed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A buffer of lines was lost.
+    /// A buffer of lines, or a line for a file too many, was lost.
     pub fn note_lost(&self) {
         self.write_failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A file could not be opened, or opened again.
+    /// A file could not be opened anew. One that cannot be opened at first loses buffers.
     pub fn note_unopened(&self) {
         self.reopen_failed.fetch_add(1, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use super::envoy::{Scope, Stat, Value};
 use super::histogram::Histogram;
 use super::mesh::{self, Labels, Workload};
-use super::worker::Tables;
+use super::worker::{Tables, Traffic};
 use crate::snapshot::Snapshot;
 
 /// The media type of the text.
@@ -79,20 +79,24 @@ fn escape(lines: &mut String, value: &str) {
 /// All metrics. `snapshot` knows the Services of clusters.
 pub(crate) fn text(counts: &Tables, stats: &[Stat], own: &Workload, snapshot: &Snapshot) -> String {
     let mut families = Families::default();
+    // More is told apart while counting than labels tell.
+    let mut by_labels: BTreeMap<(bool, Labels), Traffic> = BTreeMap::new();
     for (key, traffic) in &counts.mesh {
         let service = snapshot.clusters.get(key.seen().cluster).and_then(|cluster| cluster.service.as_deref());
-        let labels = mesh::labels(key, own, service);
-        if mesh::is_http(key) {
-            families.number("istio_requests_total", "counter", &labels, traffic.count);
-            families.histogram("istio_request_duration_milliseconds", &labels, &traffic.duration);
-            families.histogram("istio_request_bytes", &labels, &traffic.received);
-            families.histogram("istio_response_bytes", &labels, &traffic.sent);
+        by_labels.entry((mesh::is_http(key), mesh::labels(key, own, service))).or_default().add(traffic);
+    }
+    for ((is_http, labels), traffic) in &by_labels {
+        if *is_http {
+            families.number("istio_requests_total", "counter", labels, traffic.count);
+            families.histogram("istio_request_duration_milliseconds", labels, &traffic.duration);
+            families.histogram("istio_request_bytes", labels, &traffic.received);
+            families.histogram("istio_response_bytes", labels, &traffic.sent);
         } else {
             let (sent, received) = mesh::bytes(traffic);
-            families.number("istio_tcp_connections_opened_total", "counter", &labels, traffic.count);
-            families.number("istio_tcp_connections_closed_total", "counter", &labels, traffic.count);
-            families.number("istio_tcp_sent_bytes_total", "counter", &labels, sent);
-            families.number("istio_tcp_received_bytes_total", "counter", &labels, received);
+            families.number("istio_tcp_connections_opened_total", "counter", labels, traffic.count);
+            families.number("istio_tcp_connections_closed_total", "counter", labels, traffic.count);
+            families.number("istio_tcp_sent_bytes_total", "counter", labels, sent);
+            families.number("istio_tcp_received_bytes_total", "counter", labels, received);
         }
     }
     let build = vec![
@@ -125,7 +129,9 @@ fn envoys(families: &mut Families, stat: &Stat) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::{FlagSet, Key, Seen};
     use super::*;
+    use crate::record::{Direction, Protocol};
 
     #[test]
     fn label_values_are_escaped_and_families_stand_together() {
@@ -137,6 +143,29 @@ mod tests {
         let expected =
             "# TYPE a gauge\na 1\n# TYPE b_total counter\nb_total{a=\"x\\\"\\\\\\n\"} 2\nb_total{a=\"y\"} 3\n";
         assert_eq!(families.text(), expected);
+    }
+
+    #[test]
+    fn what_labels_do_not_tell_apart_is_one_sample() {
+        let mut counts = Tables::default();
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let seen = Seen {
+                direction: Direction::Outbound,
+                protocol,
+                status: 200,
+                flags: FlagSet::default(),
+                cluster: "c",
+                downstream: None,
+                upstream: None,
+                workload: None,
+                grpc: None,
+            };
+            counts.mesh.entry(Key::keep(&seen)).or_default().count += 1;
+        }
+        let bootstrap = serde_json::from_str(r#"{"node": {"id": "n"}, "xds": {"host": "h", "port": 1}}"#).unwrap();
+        let text = text(&counts, &[], &Workload::of(&bootstrap), &Snapshot::default());
+        let samples: Vec<_> = text.lines().filter(|line| line.starts_with("istio_requests_total{")).collect();
+        assert!(samples.len() == 1 && samples[0].ends_with(" 2"), "{samples:?}");
     }
 
     #[test]

@@ -202,7 +202,8 @@ impl Traffic {
         self.sent.note(record.bytes_sent as f64);
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds more of the same kind.
+    pub(super) fn add(&mut self, other: &Self) {
         self.count += other.count;
         self.duration.add(&other.duration);
         self.received.add(&other.received);

@@ -52,9 +52,9 @@ impl Bootstrap {
         Self { node, xds, ca: None, drain, minimum_drain, limits, concurrency: None, ports, app_metrics: None }
     }
 
-    /// How long the proxy takes to end.
+    /// How long the proxy takes to end. The minimum leaves at least half of it for what is under way.
     pub fn drain_times(&self) -> DrainTimes {
-        DrainTimes { minimum: self.minimum_drain, maximum: self.drain }
+        DrainTimes { minimum: self.minimum_drain.min(self.drain / 2), maximum: self.drain }
     }
 }
 
@@ -79,6 +79,11 @@ fn default_metrics_path() -> String {
 }
 
 impl AppMetrics {
+    /// On this port; at Istio's path, where none is given.
+    pub fn at(port: u16, path: Option<String>) -> Self {
+        Self { port, path: path.unwrap_or_else(default_metrics_path) }
+    }
+
     /// What the environment variable `ISTIO_PROMETHEUS_ANNOTATIONS` says, in which Istio's injector keeps the pod's
     /// annotations: `{"scrape": "true", "port": "9102", "path": "/stats"}`. `None`: the pod is not to be scraped.
     ///
@@ -93,7 +98,7 @@ impl AppMetrics {
             Some(port) => port.parse().map_err(|_| format!("`{port}` is not a port"))?,
             None => default_metrics_port(),
         };
-        Ok(Some(Self { port, path: kept(said.path).unwrap_or_else(default_metrics_path) }))
+        Ok(Some(Self::at(port, kept(said.path))))
     }
 }
 
@@ -349,6 +354,18 @@ mod tests {
         assert_eq!(said(r#"{"scrape": "false", "port": "9102"}"#), Ok(None));
         assert_eq!(said(r#"{"port": "many"}"#), Err("`many` is not a port".to_owned()));
         assert!(said("scrape").is_err());
+    }
+
+    #[test]
+    fn the_minimum_leaves_half_of_a_short_drain_for_what_is_under_way() {
+        let xds = XdsServer { host: String::new(), port: 1, mode: XdsMode::Delta, security: XdsSecurity::Plaintext };
+        let mut bootstrap = Bootstrap::new(NodeIdentity::default(), xds);
+        for (drain, minimum) in [(45, 5_000), (10, 5_000), (5, 2_500), (3, 1_500), (0, 0)] {
+            bootstrap.drain = Duration::from_secs(drain);
+            let times = bootstrap.drain_times();
+            assert_eq!(times.maximum, bootstrap.drain);
+            assert_eq!(times.minimum, Duration::from_millis(minimum), "{drain}");
+        }
     }
 
     #[test]

@@ -174,6 +174,21 @@ async fn a_drain_takes_new_callers_while_its_minimum_lasts_and_asks_them_to_leav
                 break;
             }
         }
+        // Nor does another listener.
+        let mut more = snapshot(says("y"), vec![]);
+        let mut late = Listener::new("late", any_port());
+        late.filter_chains.push(chain(says("z")));
+        more.listeners.insert("late".into(), Arc::new(late));
+        bench.proxy.store().publish(more);
+        let late = loop {
+            if let Some(late) = bench.proxy.listening().get("late") {
+                break *late;
+            }
+            tokio::task::yield_now().await;
+        };
+        let mut stream = platform.net.connect(late, ConnectOptions::default()).await.unwrap();
+        let answer = ask_on(&mut stream, GET).await;
+        assert!(answer.contains("connection: close\r\n"), "{answer}");
     };
     tokio::select! {
         biased;

@@ -52,8 +52,7 @@ pub(super) fn bootstrap(arguments: &Serve) -> Result<Bootstrap, Failure> {
 /// Where the application's metrics are, as the flags or else the environment say; outer `None`: nobody says.
 fn app_metrics(arguments: &Serve) -> Result<Option<Option<AppMetrics>>, Failure> {
     if let Some(port) = arguments.app_metrics_port {
-        let path = arguments.app_metrics_path.clone().unwrap_or_else(|| "/metrics".to_owned());
-        return Ok(Some(Some(AppMetrics { port, path })));
+        return Ok(Some(Some(AppMetrics::at(port, arguments.app_metrics_path.clone()))));
     }
     let Ok(said) = std::env::var(ANNOTATIONS) else { return Ok(None) };
     let read = AppMetrics::of_annotations(&said);

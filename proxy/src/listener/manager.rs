@@ -61,7 +61,6 @@ struct Bound {
     name: Arc<str>,
     address: SocketAddr,
     wanted: SocketAddr,
-    direction: Direction,
     through: Arc<Through>,
     serving: Serving,
     accepting: OwnedTask,
@@ -94,7 +93,7 @@ impl Listeners {
     pub(crate) async fn run(mut self, draining: Draining) {
         let mut stages = draining;
         self.follow_until(stages.reached(Stage::Draining)).await;
-        self.ask_callers_to_leave();
+        self.door = Door::Leaving;
         self.follow_until(stages.reached(Stage::Closing)).await;
         let callers = self.close_to_callers().await;
         let connections = self.connections.clone();
@@ -133,17 +132,10 @@ impl Listeners {
 
     /// The sockets through which others call the workload; all of them where there is no workload.
     fn callers_sockets(&self) -> Vec<Arc<str>> {
-        let is_for_callers = |bound: &&Bound| bound.direction != Direction::Outbound;
+        let is_for_callers = |bound: &&Bound| bound.serving.direction() != Some(Direction::Outbound);
         let all = || self.bound.values();
         let is_sidecar = all().any(|bound| is_for_callers(&bound));
         all().filter(|bound| !is_sidecar || is_for_callers(bound)).map(|bound| bound.name.clone()).collect()
-    }
-
-    fn ask_callers_to_leave(&mut self) {
-        self.door = Door::Leaving;
-        for name in self.callers_sockets() {
-            self.bound[&name].serving.ask_to_leave();
-        }
     }
 
     /// Returns what came through the sockets that closed.
@@ -167,14 +159,10 @@ impl Listeners {
             std::mem::take(&mut self.bound).into_iter().partition(|(name, bound)| stays(name, bound));
         self.bound = kept;
         self.close(gone).await;
-        let leaving = if self.door == Door::Leaving { self.callers_sockets() } else { Vec::new() };
         let mut complete = true;
         for (name, listener) in wanted {
             if let Some(bound) = self.bound.get(name) {
                 bound.serving.update(&self.shared, listener, self.patience);
-                if leaving.contains(name) {
-                    bound.serving.ask_to_leave();
-                }
                 continue;
             }
             match self.bind(listener).await {
@@ -185,6 +173,11 @@ impl Listeners {
                     tracing::warn!(listener = %name, address = %listener.address, %error, "cannot listen");
                     complete = false;
                 }
+            }
+        }
+        if self.door == Door::Leaving {
+            for name in self.callers_sockets() {
+                self.bound[&name].serving.ask_to_leave();
             }
         }
         if snapshot.version > 0 || !snapshot.listeners.is_empty() {
@@ -211,8 +204,7 @@ impl Listeners {
         };
         let accepting = platform.spawn.go(accepting.run(serving.0.subscribe(), terms)).abort_on_drop();
         let (name, wanted) = (listener.name.clone(), listener.address);
-        let direction = listener.direction;
-        Ok(Bound { name, address, wanted, direction, through, serving, accepting, closed })
+        Ok(Bound { name, address, wanted, through, serving, accepting, closed })
     }
 
     /// Closes sockets; those who came through them are asked to leave.
@@ -235,6 +227,11 @@ impl Listeners {
 }
 
 impl Serving {
+    /// Side of the workload; `None`: it serves no longer.
+    fn direction(&self) -> Option<Direction> {
+        self.0.borrow().as_ref().map(|(listener, _)| listener.direction)
+    }
+
     /// Who came is asked to leave, and so is who comes from now on.
     fn ask_to_leave(&self) {
         if let Some((_, drain)) = &*self.0.borrow() {

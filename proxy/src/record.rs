@@ -16,7 +16,7 @@ use wavetank_platform::Instant;
 
 use crate::ejection::Ejection;
 
-/// Receives records. Implementations must not block.
+/// Receives records, on the way of requests: implementations wait for nothing but files.
 pub trait Recorder: Send + Sync {
     /// Takes one complete record.
     fn record(&self, record: &Record);

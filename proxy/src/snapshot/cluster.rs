@@ -45,7 +45,7 @@ pub struct Cluster {
     pub source: Option<std::net::IpAddr>,
     /// The Service that it leads to, as its metadata says.
     pub service: Option<Arc<ServiceName>>,
-    /// Name in statistics and in `%UPSTREAM_CLUSTER%`; `None`: its own.
+    /// Name in `%UPSTREAM_CLUSTER%`; `None`: its own. Statistics go by its own name, where Envoy's go by this one.
     pub alt_stat_name: Option<Arc<str>>,
     /// Line that brought the cluster.
     pub provenance: Option<Provenance>,

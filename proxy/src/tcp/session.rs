@@ -40,20 +40,13 @@ struct Connected {
 pub(crate) async fn serve(shared: Arc<Shared>, proxy: Arc<TcpProxy>, accepted: Accepted) {
     let Accepted { stream, facts, mut draining } = accepted;
     let record = facts.record(&shared.node, facts.start, Protocol::Tcp);
-    let mut open = Open {
-        record: Some(record),
-        shared: &shared,
-        proxy: &proxy,
-        facts: &facts,
-        cluster: None,
-        link: None,
-        stream_id: None,
-    };
+    let mut open =
+        Open { record, shared: &shared, proxy: &proxy, facts: &facts, cluster: None, link: None, stream_id: None };
     if facts.logged || !proxy.access_logs.is_empty() {
         open.stream_id = request_id::uuid(&mut shared.random.request_id()).to_str().ok().map(Into::into);
     }
     let snapshot = shared.store.current();
-    open.record().decision.config_version = snapshot.version;
+    open.record.decision.config_version = snapshot.version;
     let original_dst = facts.destination();
     let connected = connect(&shared, &snapshot, &proxy, original_dst, &mut open).await;
     drop(snapshot);
@@ -75,7 +68,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, proxy: Arc<TcpProxy>, accepted: A
     .await;
     drop(counted);
     if let Some(Relayed { received, sent, broken }) = relayed {
-        let record = open.record();
+        let record = &mut open.record;
         record.bytes_received = received;
         record.bytes_sent = sent;
         match broken {
@@ -94,9 +87,7 @@ async fn connect(
     original_dst: std::net::SocketAddr,
     open: &mut Open<'_>,
 ) -> Option<Connected> {
-    let Open { record: Some(record), cluster: chosen, link: used, .. } = open else {
-        unreachable!("the record is there until the connection is dropped")
-    };
+    let Open { record, cluster: chosen, link: used, .. } = open;
     let name = pick_weighted(&proxy.clusters, |(_, weight)| *weight, &mut shared.random.tcp()).map(|(name, _)| name);
     record.decision.cluster = name.cloned();
     let Some(cluster) = name.and_then(|name| snapshot.clusters.get(name)) else {
@@ -165,7 +156,7 @@ fn begin(shared: &Shared, cluster: &Cluster, number: u32) -> Attempt {
 
 /// The connection's record, handed over when the connection is dropped.
 struct Open<'a> {
-    record: Option<Record>,
+    record: Record,
     shared: &'a Shared,
     proxy: &'a TcpProxy,
     facts: &'a Facts,
@@ -175,30 +166,22 @@ struct Open<'a> {
     stream_id: Option<Arc<str>>,
 }
 
-impl Open<'_> {
-    fn record(&mut self) -> &mut Record {
-        self.record.as_mut().expect("the record is there until the connection is dropped")
-    }
-}
-
 impl Drop for Open<'_> {
     fn drop(&mut self) {
-        if let Some(mut record) = self.record.take() {
-            record.duration = self.shared.platform.clock.now().saturating_since(record.start);
-            let ended = Ended {
-                facts: self.facts,
-                cluster: self.cluster.as_ref(),
-                link: self.link.as_deref(),
-                stream_id: self.stream_id.as_deref(),
-            };
-            let Shared { platform, recorder, .. } = self.shared;
-            write_connection(&self.proxy.access_logs, Kind::Connection, &record, ended, &*platform.clock, &**recorder);
-            recorder.record(&record);
-            if self.facts.logged {
-                let (cluster, link, stream_id) = (self.cluster.take(), self.link.take(), self.stream_id.take());
-                let end = TcpEnd { record, cluster, link, stream_id };
-                let _once = self.facts.told.set(Told::Tcp(Box::new(end)));
-            }
+        let Self { record, shared: Shared { platform, recorder, .. }, facts, .. } = self;
+        record.duration = platform.clock.now().saturating_since(record.start);
+        let ended = Ended {
+            facts,
+            cluster: self.cluster.as_ref(),
+            link: self.link.as_deref(),
+            stream_id: self.stream_id.as_deref(),
+        };
+        write_connection(&self.proxy.access_logs, Kind::Connection, record, ended, &*platform.clock, &**recorder);
+        recorder.record(record);
+        if facts.logged {
+            let (cluster, link, stream_id) = (self.cluster.take(), self.link.take(), self.stream_id.take());
+            let end = TcpEnd { record: record.clone(), cluster, link, stream_id };
+            let _once = facts.told.set(Told::Tcp(Box::new(end)));
         }
     }
 }

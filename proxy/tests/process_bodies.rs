@@ -33,7 +33,7 @@ const MIB: u64 = 1024 * 1024;
 /// What the process may hold more than before, in KiB: its buffers, and what its allocator keeps.
 const GROWTH_KIB_MAX: u64 = 16 * 1024;
 
-/// A write that gets nowhere for so long is taken to be blocked.
+/// Half of the time between two looks at what was taken.
 const BLOCKED: Duration = Duration::from_millis(500);
 
 /// The process, ended with the test.
@@ -199,14 +199,13 @@ async fn read_chunked(stream: &mut Stream, already: usize, size: u64) {
 }
 
 /// Serves one request after another: `/up` is read, `/down` answered with a body of `size`, and with
-/// `/down-chunked` in chunks. `written` counts what the proxy has taken of `/endless`, which is given up when it takes
-/// no more, and of `/steady`, which is not.
+/// `/down-chunked` in chunks. `written` counts what the proxy has taken of `/endless`.
 async fn origin(platform: &Platform, size: u64, written: Arc<AtomicU64>) -> SocketAddr {
     let listener = platform.net.listen(local(0), ListenOptions::default()).await.unwrap();
     let (address, owner) = (listener.local_addr(), platform.clone());
     platform.spawn.go(async move {
         while let Ok(mut stream) = listener.accept().await {
-            let (written, platform) = (written.clone(), owner.clone());
+            let written = written.clone();
             owner.spawn.go(async move {
                 while let Some((head, already)) = head(&mut stream).await {
                     let path = head.split(' ').nth(1).unwrap().to_owned();
@@ -221,16 +220,9 @@ async fn origin(platform: &Platform, size: u64, written: Arc<AtomicU64>) -> Sock
                     let early = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
                     let answer = format!("{early}HTTP/1.1 200 OK\r\n{}\r\n\r\n", framing(body, chunked));
                     stream.write_all(answer.as_bytes()).await.unwrap();
-                    if path == "/steady" {
-                        let piece = vec![b'x'; 64 * 1024];
-                        while let Ok(count) = stream.write(&piece).await {
-                            written.fetch_add(count as u64, Ordering::Relaxed);
-                        }
-                        return;
-                    }
                     if path == "/endless" {
                         let piece = vec![b'x'; 64 * 1024];
-                        while let Ok(Ok(count)) = platform.clock.timeout(BLOCKED, stream.write(&piece)).await {
+                        while let Ok(count) = stream.write(&piece).await {
                             written.fetch_add(count as u64, Ordering::Relaxed);
                         }
                         return;
@@ -288,15 +280,21 @@ async fn large_bodies_pass_both_ways_and_are_not_held() {
     assert!(peak < before + GROWTH_KIB_MAX, "{before} KiB grew to {peak} KiB");
 }
 
-#[tokio::test]
-async fn an_answer_that_nobody_reads_is_not_held_either() {
-    let platform = platform().unwrap();
+/// A process, and a caller of it whose answer has begun and has no end; counts what its origin has written.
+async fn endless(platform: &Platform) -> (Process, Stream, Arc<AtomicU64>) {
     let written: Arc<AtomicU64> = Arc::default();
-    let origin = origin(&platform, 1024 * MIB, written.clone()).await;
-    let process = start(&platform, origin).await;
+    let origin = origin(platform, 1024 * MIB, written.clone()).await;
+    let process = start(platform, origin).await;
     let mut stream = platform.net.connect(process.address, ConnectOptions::default()).await.unwrap();
     stream.write_all(b"GET /endless HTTP/1.1\r\nhost: a.test\r\n\r\n").await.unwrap();
     head(&mut stream).await.unwrap();
+    (process, stream, written)
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_not_held_either() {
+    let platform = platform().unwrap();
+    let (process, _stream, written) = endless(&platform).await;
     let before = process.memory("VmRSS");
     let mut last = u64::MAX;
     while last != written.load(Ordering::Relaxed) {
@@ -313,12 +311,7 @@ async fn an_answer_that_nobody_reads_is_not_held_either() {
 #[tokio::test]
 async fn who_reads_a_kib_at_a_time_is_sent_no_more_than_it_reads() {
     let platform = platform().unwrap();
-    let written: Arc<AtomicU64> = Arc::default();
-    let origin = origin(&platform, 1024 * MIB, written.clone()).await;
-    let process = start(&platform, origin).await;
-    let mut stream = platform.net.connect(process.address, ConnectOptions::default()).await.unwrap();
-    stream.write_all(b"GET /steady HTTP/1.1\r\nhost: a.test\r\n\r\n").await.unwrap();
-    head(&mut stream).await.unwrap();
+    let (process, mut stream, written) = endless(&platform).await;
     let before = process.memory("VmRSS");
     let (mut kib, mut ahead) = ([0; 1024], 0);
     for read in 1..=32 * 1024 {

@@ -11,6 +11,7 @@ use wavetank_platform::{Clock, Instant, UnixTime};
 use super::capture::Captured;
 use super::entry::{Entry, Kind, Wire};
 use super::log::AccessLogs;
+use crate::http::headers::HeaderList;
 use crate::listener::accepted::Facts;
 use crate::record::{Attempt, Flag, Record, Recorder};
 use crate::route::RequestHead;
@@ -80,7 +81,7 @@ impl Logging {
 
     /// Keeps what is wanted of the response's head as the caller gets it.
     pub(crate) fn response(&mut self, status: StatusCode, headers: &HeaderMap) {
-        self.heads.response(self.manager.access_logs.wanted(), status, headers);
+        self.heads.response(self.manager.access_logs.wanted(), status, |name| headers.get(name));
     }
 
     /// Keeps what is wanted of the response's trailers.
@@ -112,9 +113,9 @@ impl Logging {
     }
 
     /// The attempt that is under way gets this response.
-    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn answered(&mut self, status: StatusCode, headers: &HeaderList) {
         if let Some(last) = self.tries.last_mut().filter(|_| !self.manager.upstream_logs.is_empty()) {
-            last.heads.response(self.manager.upstream_logs.wanted(), status, headers);
+            last.heads.response(self.manager.upstream_logs.wanted(), status, |name| headers.get(name));
         }
     }
 

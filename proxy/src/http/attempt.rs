@@ -3,16 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, EXPECT, HOST};
+use http::header::EXPECT;
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body, Incoming};
+use http::{Method, Uri, Version};
 use wavetank_platform::Instant;
 
 use super::caller::Caller;
 use super::consent::Consent;
 use super::headers::HeaderList;
-use super::headers::list::text;
 use super::headers::upstream::Target;
 use super::open_record::OpenRecord;
 use super::outcome;
@@ -27,7 +25,8 @@ use crate::route::{RequestHead, ResetReason};
 use crate::snapshot::cluster::UpstreamProtocol;
 use crate::snapshot::{Cluster, Snapshot};
 use crate::upstream::clusters::{Active, ClusterState, Picked};
-use crate::upstream::lease::{Lease, SendError};
+use crate::upstream::http1;
+use crate::upstream::lease::{Lease, Request, ResponseHead, SendError};
 use crate::upstream::pool::{Pool, Settings, Wire};
 use crate::upstream::reset::Reset;
 
@@ -88,7 +87,7 @@ struct Noting<'r> {
 #[derive(Debug)]
 pub(crate) struct Success {
     /// The response.
-    pub(crate) response: Response<Incoming>,
+    pub(crate) response: ResponseHead,
     /// Its connection, and its count at the endpoint.
     pub(crate) lent: (Lease, Active),
 }
@@ -135,10 +134,10 @@ impl Attempting<'_> {
         noted.duration = clock.now().saturating_since(noted.start);
         match &ended {
             Ended::Response(success) => {
-                let status = success.response.status();
+                let ResponseHead { status, headers } = &success.response;
                 noted.status = Some(status.as_u16());
                 if let Some(logging) = logging {
-                    logging.answered(status, success.response.headers());
+                    logging.answered(*status, headers);
                 }
             }
             Ended::NoEndpoint => noted.failure = Some("no_healthy_upstream".into()),
@@ -188,16 +187,13 @@ impl Attempting<'_> {
         let pool = self.state.pool(&picked, wire);
         let mut lease = self.borrow(&pool, &picked, watchdog, &mut noting).await?;
         active.note(Outcome::Connected);
-        let mut request = Box::new(request(outgoing, wire, &picked, again).map(|()| body));
-        if wire == Wire::Http1 && request.body().is_end_stream() && !outgoing.upgrade {
-            tell_no_body(&mut request);
-        }
-        if let Some(consent) = &outgoing.consent {
-            await_consent(&mut request, wire, consent);
-        }
+        let mut request = match wire {
+            Wire::Http1 => Request::Http1(Box::new(http1_request(outgoing, body))),
+            Wire::Http2 => Request::Http2(Box::new(http2_request(outgoing, &picked, again).map(|()| body))),
+        };
         for _ in 0..STALE_MAX {
             watchdog.begin_try();
-            match watchdog.guard(lease.send(*request)).await.map_err(Ended::Expired)? {
+            match watchdog.guard(lease.send(request)).await.map_err(Ended::Expired)? {
                 Ok(response) => return Ok(Success { response, lent: (lease, active) }),
                 Err(SendError::Reset(reset)) => return Err(Ended::Reset(reset)),
                 Err(SendError::Unsent(back)) => {
@@ -252,29 +248,6 @@ impl Attempting<'_> {
     }
 }
 
-/// Envoy: a request that may have a body and has none says so.
-fn tell_no_body(request: &mut Request<RequestBody>) {
-    let without = [Method::GET, Method::HEAD, Method::DELETE, Method::TRACE, Method::CONNECT];
-    if !without.contains(request.method()) && !request.headers().contains_key(CONTENT_LENGTH) {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
-}
-
-/// The body goes out when the endpoint says 100; over HTTP/2, where hyper does not tell, at once.
-fn await_consent(request: &mut Request<RequestBody>, wire: Wire, consent: &Arc<Consent>) {
-    match wire {
-        Wire::Http1 => {
-            let consent = consent.clone();
-            hyper::ext::on_informational(request, move |interim| {
-                if interim.status() == StatusCode::CONTINUE {
-                    consent.give();
-                }
-            });
-        }
-        Wire::Http2 => consent.give(),
-    }
-}
-
 fn expired_token(expired: Expired) -> &'static str {
     match expired {
         Expired::Route => "response_timeout",
@@ -284,39 +257,33 @@ fn expired_token(expired: Expired) -> &'static str {
     }
 }
 
-/// The request for hyper: on HTTP/1 with the path as target and Host before all other headers.
-fn request(outgoing: &mut Outgoing, wire: Wire, picked: &Picked, again: bool) -> Request<()> {
-    let mut request = Request::new(());
+fn http1_request(outgoing: &Outgoing, body: RequestBody) -> http1::request::Request {
+    let Outgoing { method, target, headers, upgrade, consent } = outgoing;
+    http1::request::Request::new(method, target, headers, body, *upgrade, consent.clone())
+}
+
+/// The request for hyper. With `again`, `outgoing` is left as it was.
+fn http2_request(outgoing: &mut Outgoing, picked: &Picked, again: bool) -> http::Request<()> {
+    let mut request = http::Request::new(());
     *request.method_mut() = outgoing.method.clone();
     let mut headers = if again { outgoing.headers.clone() } else { std::mem::take(&mut outgoing.headers) };
-    match wire {
-        Wire::Http1 => {
-            *request.uri_mut() = uri(None, &outgoing.target, picked.address);
-            let mut all = HeaderMap::with_capacity(headers.len() + 1);
-            all.append(HOST, text(&outgoing.target.authority));
-            headers.append_to(&mut all);
-            *request.headers_mut() = all;
-        }
-        Wire::Http2 => {
-            // The expectation is met here: hyper does not tell of an endpoint's word.
-            if outgoing.consent.is_some() {
-                headers.remove(&EXPECT);
-            }
-            let scheme = match picked.socket {
-                crate::snapshot::tls::TransportSocket::Raw => Scheme::HTTP,
-                crate::snapshot::tls::TransportSocket::Tls(_) => Scheme::HTTPS,
-            };
-            *request.uri_mut() = uri(Some(scheme), &outgoing.target, picked.address);
-            *request.version_mut() = Version::HTTP_2;
-            *request.headers_mut() = headers.into();
-        }
+    // The body goes out when the endpoint says 100; over HTTP/2, where hyper does not tell, at once.
+    if let Some(consent) = &outgoing.consent {
+        headers.remove(&EXPECT);
+        consent.give();
     }
+    let scheme = match picked.socket {
+        crate::snapshot::tls::TransportSocket::Raw => Scheme::HTTP,
+        crate::snapshot::tls::TransportSocket::Tls(_) => Scheme::HTTPS,
+    };
+    *request.uri_mut() = uri(scheme, &outgoing.target, picked.address);
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = headers.into();
     request
 }
 
-fn uri(scheme: Option<Scheme>, target: &Target, endpoint: SocketAddr) -> Uri {
+fn uri(scheme: Scheme, target: &Target, endpoint: SocketAddr) -> Uri {
     let path = PathAndQuery::try_from(target.path_and_query.as_str()).unwrap_or(PathAndQuery::from_static("/"));
-    let Some(scheme) = scheme else { return Uri::from(path) };
     let build = |authority: &str| {
         Uri::builder().scheme(scheme.clone()).authority(authority).path_and_query(path.clone()).build()
     };

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
 use hyper::ext::ReasonPhrase;
 use wavetank_platform::{BoxFuture, Instant};
 
@@ -189,27 +188,27 @@ impl Answering<'_> {
         response
     }
 
-    /// An endpoint's answer with these headers, configured changes made already; `body` makes its body.
+    /// An endpoint's answer with this status and these headers, configured changes made already; `body` makes its body.
     pub(crate) fn upstream(
         &self,
-        response: Response<Incoming>,
+        status: StatusCode,
         mut headers: HeaderList,
         mut record: OpenRecord,
-        body: impl FnOnce(Incoming, OpenRecord) -> ResponseBody,
+        body: impl FnOnce(OpenRecord) -> ResponseBody,
     ) -> Response<ResponseBody> {
-        let (mut parts, incoming) = response.into_parts();
-        let switched = parts.status == StatusCode::SWITCHING_PROTOCOLS;
+        let switched = status == StatusCode::SWITCHING_PROTOCOLS;
         finish_response(&mut headers, &self.response_facts(switched));
-        parts.headers = headers.into();
-        parts.version = http::Version::HTTP_11;
-        // The reason phrase is ours, not the endpoint's.
-        parts.extensions.clear();
-        name_status(parts.status, &mut parts.extensions);
-        record.record.status = parts.status.as_u16();
-        note_grpc_status(&mut record.record, &parts.headers);
+        let headers = HeaderMap::from(headers);
+        record.record.status = status.as_u16();
+        note_grpc_status(&mut record.record, &headers);
         record.record.details = "via_upstream".into();
-        record.log_response(parts.status, &parts.headers);
-        Response::from_parts(parts, body(incoming, record))
+        record.log_response(status, &headers);
+        let mut response = Response::new(body(record));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        // The reason phrase is ours, not the endpoint's.
+        name_status(status, response.extensions_mut());
+        response
     }
 
     /// An answer that nobody will read: the caller is gone.

@@ -14,7 +14,7 @@ use super::caller::Answering;
 use super::consent::Consent;
 use super::exchange::{head, valid};
 use super::headers::upstream::{Target, prepare_attempt};
-use super::headers::{HeaderList, UpstreamRequest, mutate, prepare_response, prepare_upstream_request};
+use super::headers::{UpstreamRequest, mutate, prepare_response, prepare_upstream_request};
 use super::intake::Intake;
 use super::names;
 use super::open_record::OpenRecord;
@@ -30,6 +30,7 @@ use crate::route::timeout::Timeouts;
 use crate::route::{AttemptOutcome, ResetReason, RetryVerdict, choose_cluster, judge, retry};
 use crate::snapshot::route::{Forward, HeaderMutations, RetryOn, RetryPolicy, Route, VirtualHost, WeightedCluster};
 use crate::snapshot::{Cluster, RouteConfig, Snapshot};
+use crate::upstream::lease::ResponseHead;
 use crate::upstream::reset::Reset;
 
 /// A request whose route sends it to a cluster.
@@ -105,7 +106,7 @@ pub(crate) async fn run(
             answering.local(failure.reply(), record, shown, &levels)
         }
         Outcome::Failed(failure) => answering.local(failure.reply(), record, None, &[]),
-        Outcome::Response(success) if is_upgrade && success.response.status() == StatusCode::OK => {
+        Outcome::Response(success) if is_upgrade && success.response.status == StatusCode::OK => {
             answering.local(Failure::UpgradeFailed.reply(), record, shown, &[])
         }
         Outcome::Response(success) => answer(forwarding, *success, watchdog, record, (shown, is_upgrade), &levels),
@@ -121,29 +122,27 @@ fn answer(
     (attempts, is_upgrade): (Option<u32>, bool),
     levels: &[&HeaderMutations],
 ) -> Response<ResponseBody> {
-    let Success { mut response, lent } = success;
+    let Success { response: ResponseHead { status, mut headers }, lent } = success;
     let upgrade = forwarding.upgrade.take();
     let answering = &forwarding.answering;
-    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let switched = status == StatusCode::SWITCHING_PROTOCOLS;
     let clock = &answering.caller.shared.platform.clock;
     let manager = &answering.caller.manager;
     // Envoy tells the service time only of requests that were complete, which an upgrade never is.
     let completed = answering.progress.completed_at();
     let service_time = clock.now().saturating_since(completed.unwrap_or_default());
-    let mut headers = HeaderList::from(std::mem::take(response.headers_mut()));
     prepare_response(&mut headers, manager, service_time, attempts, levels);
     if completed.is_none() || is_upgrade {
         headers.remove(&names::UPSTREAM_SERVICE_TIME);
     }
-    let upstream_upgrade = if switched { response.extensions_mut().remove::<OnUpgrade>() } else { None };
     let zero = headers.get(&CONTENT_LENGTH).is_some_and(|length| length == "0");
-    answering.upstream(response, headers, record, |incoming, record| match upgrade.zip(upstream_upgrade) {
-        Some((ours, theirs)) => {
+    answering.upstream(status, headers, record, |record| match upgrade.filter(|_| switched) {
+        Some(ours) => {
             answering.caller.passage.open();
-            answering.caller.set_tunnel(Box::pin(tunnel::run(ours, theirs, record, lent)));
+            answering.caller.set_tunnel(Box::pin(tunnel::run(ours, record, lent)));
             ResponseBody::Empty
         }
-        None => ResponseBody::relay(incoming, watchdog, record, lent, zero),
+        None => ResponseBody::relay(watchdog, record, lent, zero),
     })
 }
 
@@ -278,7 +277,7 @@ impl Attempts<'_, '_> {
         };
         let outcome = match ended {
             Ended::Response(success) => {
-                AttemptOutcome::Response { status: success.response.status(), headers: success.response.headers() }
+                AttemptOutcome::Response { status: success.response.status, headers: &success.response.headers }
             }
             Ended::Reset(reset) => AttemptOutcome::Reset { reason: reset.reason, request_started: reset.request_begun },
             Ended::NoEndpoint | Ended::Expired(_) => return Verdict::Stands,

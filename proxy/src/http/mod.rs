@@ -23,7 +23,7 @@ mod attempt;
 mod caller;
 mod characters;
 mod codec_error;
-mod consent;
+pub(crate) mod consent;
 mod exchange;
 mod forward;
 mod gate;

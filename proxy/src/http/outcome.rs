@@ -1,14 +1,13 @@
 //! What an attempt tells outlier detection. Envoy: the router's calls of `outlierDetector().putResult`.
 
-use http::HeaderMap;
-use hyper::body::Incoming;
-
 use super::attempt::Ended;
+use super::headers::HeaderList;
 use super::names;
 use super::watchdog::Expired;
 use crate::cluster::outlier::Outcome;
 use crate::record::Attempt;
 use crate::route::ResetReason;
+use crate::upstream::lease::ResponseHead;
 
 /// The outcome of an attempt that `ended`; `None`: it says nothing of its endpoint, for a breaker refused,
 /// the time ran out before there was a connection, or it was the caller who stood still.
@@ -25,13 +24,13 @@ pub(super) fn of(ended: &Ended, noted: &Attempt, grpc: bool) -> Option<Outcome> 
     }
 }
 
-fn status(response: &http::Response<Incoming>, grpc: bool) -> u16 {
-    let of_grpc = if grpc { grpc_as_http(response.headers()) } else { None };
-    of_grpc.unwrap_or(response.status().as_u16())
+fn status(response: &ResponseHead, grpc: bool) -> u16 {
+    let of_grpc = if grpc { grpc_as_http(&response.headers) } else { None };
+    of_grpc.unwrap_or(response.status.as_u16())
 }
 
 /// The HTTP status that a `grpc-status` in the head stands for.
-fn grpc_as_http(headers: &HeaderMap) -> Option<u16> {
+fn grpc_as_http(headers: &HeaderList) -> Option<u16> {
     let status: u32 = headers.get(&names::GRPC_STATUS)?.to_str().ok()?.parse().ok()?;
     Some(match status {
         0 => 200,

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::caller::note_grpc_status;
 use super::open_record::OpenRecord;
@@ -17,7 +16,6 @@ use crate::cluster::outlier::Outcome;
 use crate::record::Protocol;
 use crate::upstream::clusters::Active;
 use crate::upstream::lease::Lease;
-use crate::upstream::reset::mid_body;
 
 /// A body for hyper to send.
 #[derive(Debug)]
@@ -44,10 +42,9 @@ pub(crate) enum ResponseBody {
 /// A response passed on as it comes.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    incoming: Incoming,
     watchdog: Watchdog,
     record: Option<OpenRecord>,
-    /// Returned to its pool when the body is through.
+    /// Whence the body comes. Returned to its pool when the body is through.
     lent: Option<(Lease, Active)>,
     broken: Option<BrokenOff>,
 }
@@ -68,26 +65,20 @@ impl ResponseBody {
     }
 
     /// An endpoint's response, with the connection it comes on. `zero`: it says that its length is 0.
-    pub(crate) fn relay(
-        incoming: Incoming,
-        watchdog: Watchdog,
-        record: OpenRecord,
-        lent: (Lease, Active),
-        zero: bool,
-    ) -> Self {
-        if incoming.is_end_stream() {
-            give_back(&lent.0, &watchdog);
+    pub(crate) fn relay(watchdog: Watchdog, record: OpenRecord, mut lent: (Lease, Active), zero: bool) -> Self {
+        if lent.0.is_end_stream() {
+            give_back(&mut lent.0, &watchdog);
             let http1 = record.record.protocol == Protocol::Http1;
             record.close();
             return if zero && http1 { Self::Zero { ended: false } } else { Self::Empty };
         }
-        Self::Upstream(Box::new(Relay { incoming, watchdog, record: Some(record), lent: Some(lent), broken: None }))
+        Self::Upstream(Box::new(Relay { watchdog, record: Some(record), lent: Some(lent), broken: None }))
     }
 }
 
 /// A connection that has answered goes back to its pool, unless its request has no end yet: nobody waits
 /// for the rest of that.
-fn give_back(lease: &Lease, watchdog: &Watchdog) {
+fn give_back(lease: &mut Lease, watchdog: &Watchdog) {
     if watchdog.progress().receiving() != Receiving::Complete {
         lease.abandon();
     }
@@ -98,12 +89,14 @@ impl Relay {
         if let Some(broken) = self.broken.take() {
             return Poll::Ready(Some(Err(broken)));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let Some((lease, _)) = &mut self.lent else { return Poll::Ready(None) };
+        match lease.poll_frame(cx) {
             Poll::Ready(None) => {
                 self.finish();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Ok(frame))) => {
+                let over = frame.is_trailers() || lease.is_end_stream();
                 self.watchdog.touch();
                 if let Some((record, data)) = self.record.as_mut().zip(frame.data_ref()) {
                     record.record.bytes_sent += data.len() as u64;
@@ -114,17 +107,16 @@ impl Relay {
                         logging.trailers(trailers);
                     }
                 }
-                if frame.is_trailers() || self.incoming.is_end_stream() {
+                if over {
                     self.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                let http2 = self.lent.as_ref().is_some_and(|(lease, _)| lease.is_http2());
+            Poll::Ready(Some(Err(reason))) => {
                 if let Some((_, active)) = &self.lent {
                     active.note(Outcome::Failed);
                 }
-                self.break_off(cx, Aborted::by_upstream(mid_body(&error, http2)))
+                self.break_off(cx, Aborted::by_upstream(reason))
             }
             Poll::Pending => match self.watchdog.poll(cx) {
                 Poll::Ready(expired) => {
@@ -137,8 +129,8 @@ impl Relay {
     }
 
     fn finish(&mut self) {
-        if let Some((lease, _)) = self.lent.take() {
-            give_back(&lease, &self.watchdog);
+        if let Some((mut lease, _)) = self.lent.take() {
+            give_back(&mut lease, &self.watchdog);
         }
         if let Some(record) = self.record.take() {
             record.close();
@@ -197,7 +189,9 @@ impl Body for ResponseBody {
         match self {
             Self::Empty | Self::Zero { .. } => SizeHint::with_exact(0),
             Self::Local { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Upstream(relay) => relay.incoming.size_hint(),
+            Self::Upstream(relay) => {
+                relay.lent.as_ref().map_or(SizeHint::with_exact(0), |(lease, _)| lease.size_hint())
+            }
         }
     }
 }

@@ -10,9 +10,9 @@ use crate::upstream::clusters::Active;
 use crate::upstream::lease::Lease;
 
 /// Joins the caller's side with the endpoint's and closes the record when both are done.
-pub(crate) async fn run(ours: OnUpgrade, theirs: OnUpgrade, mut record: OpenRecord, lent: (Lease, Active)) {
-    let (Ok(ours), Ok(theirs)) = (ours.await, theirs.await) else { return };
-    let Relayed { received, sent, .. } = relay::both_ways(TokioIo::new(ours), TokioIo::new(theirs), || {}).await;
+pub(crate) async fn run(ours: OnUpgrade, mut record: OpenRecord, mut lent: (Lease, Active)) {
+    let (Ok(ours), Some(theirs)) = (ours.await, lent.0.take_stream()) else { return };
+    let Relayed { received, sent, .. } = relay::both_ways(TokioIo::new(ours), theirs, || {}).await;
     drop(lent);
     record.record.bytes_sent = sent;
     record.note_received(received);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderName, StatusCode};
 use wavetank_platform::RandomStream;
 
 use crate::http::headers::HeaderList;
@@ -43,7 +43,7 @@ pub enum AttemptOutcome<'a> {
         /// Its status.
         status: StatusCode,
         /// Its headers.
-        headers: &'a HeaderMap,
+        headers: &'a HeaderList,
     },
     /// Without one.
     Reset {
@@ -96,7 +96,7 @@ pub fn backoff_window(policy: &RetryPolicy, n: u32) -> Duration {
     policy.backoff_base.saturating_mul(factor).min(policy.backoff_max)
 }
 
-fn response_is_retriable(policy: &RetryPolicy, status: StatusCode, headers: &HeaderMap) -> bool {
+fn response_is_retriable(policy: &RetryPolicy, status: StatusCode, headers: &HeaderList) -> bool {
     let on = &policy.on;
     let code = status.as_u16();
     // Envoy: a response to a rate-limited request is not retried by these conditions.
@@ -111,7 +111,7 @@ fn response_is_retriable(policy: &RetryPolicy, status: StatusCode, headers: &Hea
 }
 
 /// The condition looks at the head of the response only, and at any response that has the header.
-fn grpc_status_is_retriable(on: &RetryOn, headers: &HeaderMap) -> bool {
+fn grpc_status_is_retriable(on: &RetryOn, headers: &HeaderList) -> bool {
     let status = headers.get(&names::GRPC_STATUS).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
     match status {
         Some(1) => on.grpc_cancelled,

@@ -2,21 +2,20 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_util::task::AtomicWaker;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::TokioIo;
 use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
 
 use super::connect::{Link, Opened, Target};
+use super::http1::channel::Channel;
 use super::lease::Sender;
 use super::meter::{Meter, Metered};
 use super::pool::{Pool, Wire};
-use crate::http::request_body::RequestBody;
 use crate::idle::{Activity, IdleTimer};
 use crate::record::Leg;
 use crate::route::ResetReason;
@@ -24,9 +23,6 @@ use crate::route::ResetReason;
 /// Envoy's flow-control windows.
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
-
-/// Headers of a response, at most; Envoy's default.
-const RESPONSE_HEADERS_MAX: usize = 100;
 
 /// What a pool knows of one of its connections.
 #[derive(Debug)]
@@ -38,10 +34,26 @@ pub(crate) struct Connection {
     requests_max: Option<u32>,
     served: AtomicU32,
     activity: Activity,
-    /// A sender given back before hyper was ready for the next request.
-    left: Mutex<Option<http1::SendRequest<RequestBody>>>,
-    abandoned: AtomicBool,
-    task: AtomicWaker,
+    place: Mutex<Place>,
+}
+
+/// Where an HTTP/1 connection is, and who waits there for it.
+#[derive(Debug)]
+struct Place {
+    at: At,
+    task: Waker,
+}
+
+#[derive(Debug)]
+enum At {
+    /// With a request.
+    Lent,
+    /// In its pool.
+    Idle(Box<Channel>),
+    /// On its way out.
+    Closing(Box<Channel>),
+    /// It is no more.
+    Over,
 }
 
 impl Connection {
@@ -91,29 +103,84 @@ impl Connection {
         self.requests_max.is_some_and(|max| self.served.load(Ordering::Relaxed) >= max)
     }
 
-    /// Ends the connection at once.
-    pub(super) fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
-        self.task.wake();
+    /// Lets `channel` idle; says whether it does, for it may have ended. From then on its end wakes its task,
+    /// which is not woken for that: it would find nothing to do.
+    pub(super) fn rest(&self, mut channel: Box<Channel>) -> bool {
+        let mut place = self.place();
+        let idles = channel.poll_idle(&mut Context::from_waker(&place.task)).is_pending();
+        if idles {
+            place.at = At::Idle(channel);
+        } else {
+            place.at = At::Closing(channel);
+            place.task.wake_by_ref();
+        }
+        idles
     }
 
-    /// Leaves `sender` for the connection's task, which puts it into the pool once hyper is ready.
-    pub(super) fn leave(&self, sender: http1::SendRequest<RequestBody>) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        self.task.wake();
-    }
-
-    /// A sender that is ready again, if one was left.
-    fn poll_left(&self, cx: &mut Context<'_>) -> Option<http1::SendRequest<RequestBody>> {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        match left.as_mut()?.poll_ready(cx) {
-            Poll::Ready(Ok(())) => left.take(),
-            Poll::Ready(Err(_closed)) => {
-                *left = None;
+    /// Takes what idles.
+    pub(super) fn take(&self) -> Option<Box<Channel>> {
+        let mut place = self.place();
+        match std::mem::replace(&mut place.at, At::Lent) {
+            At::Idle(channel) => Some(channel),
+            other => {
+                place.at = other;
                 None
             }
-            Poll::Pending => None,
         }
+    }
+
+    /// Closes `channel`.
+    pub(super) fn close(&self, channel: Box<Channel>) {
+        let mut place = self.place();
+        place.at = At::Closing(channel);
+        place.task.wake_by_ref();
+    }
+
+    /// Closes what idles.
+    pub(super) fn close_idle(&self) {
+        if let Some(channel) = self.take() {
+            self.close(channel);
+        }
+    }
+
+    /// The connection is no more.
+    pub(super) fn finish(&self) {
+        let mut place = self.place();
+        place.at = At::Over;
+        place.task.wake_by_ref();
+    }
+
+    /// Ready when an HTTP/1 connection is over.
+    fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut place = self.place();
+        place.task.clone_from(cx.waker());
+        loop {
+            place.at = match std::mem::replace(&mut place.at, At::Over) {
+                At::Over => return Poll::Ready(()),
+                At::Lent => {
+                    place.at = At::Lent;
+                    return Poll::Pending;
+                }
+                At::Idle(mut channel) => {
+                    if channel.poll_idle(cx).is_pending() {
+                        place.at = At::Idle(channel);
+                        return Poll::Pending;
+                    }
+                    At::Closing(channel)
+                }
+                At::Closing(mut channel) => {
+                    if channel.poll_shutdown(cx).is_pending() {
+                        place.at = At::Closing(channel);
+                        return Poll::Pending;
+                    }
+                    At::Over
+                }
+            };
+        }
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,13 +205,14 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-fn connection(
+async fn connection(
     pool: &Pool,
     id: u64,
     (leg, link): (Leg, Arc<Link>),
     meter: Arc<Meter>,
     limits: Limits,
 ) -> Arc<Connection> {
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     Arc::new(Connection {
         id,
         leg,
@@ -153,22 +221,24 @@ fn connection(
         requests_max: limits.requests_max,
         served: AtomicU32::new(0),
         activity: Activity::new(pool.connector().platform.clock.clone()),
-        left: Mutex::new(None),
-        abandoned: AtomicBool::new(false),
-        task: AtomicWaker::new(),
+        place: Mutex::new(Place { at: At::Lent, task }),
     })
 }
 
 async fn serve_http1(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) {
     let meter = Arc::new(Meter::default());
-    let io = TokioIo::new(Metered::new(opened.stream, meter.clone()));
-    let (sender, conn) = match http1::Builder::new().max_headers(RESPONSE_HEADERS_MAX).handshake(io).await {
-        Ok(pair) => pair,
-        Err(_never_for_http1) => return pool.connect_failed(ResetReason::ConnectionTermination.into()),
-    };
-    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits);
-    pool.connected(Sender::Http1(sender), &connection);
-    drive(pool, &connection, Box::pin(conn.with_upgrades()), limits.idle).await;
+    let channel = Box::new(Channel::new(Metered::new(opened.stream, meter.clone())));
+    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits).await;
+    pool.connected(Sender::Http1(channel), &connection);
+    let mut closing = IdleTimer::new(&connection.activity, limits.idle);
+    poll_fn(|cx| {
+        if closing.poll(cx, &connection.activity).is_ready() {
+            pool.forget(id);
+            connection.close_idle();
+        }
+        connection.poll_over(cx)
+    })
+    .await;
 }
 
 async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) {
@@ -184,7 +254,7 @@ async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
         Ok(pair) => pair,
         Err(_closed) => return pool.connect_failed(ResetReason::ConnectionTermination.into()),
     };
-    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits);
+    let connection = connection(pool, id, (opened.leg, opened.link), meter, limits).await;
     pool.connected(Sender::Http2(sender), &connection);
     drive(pool, &connection, Box::pin(conn), limits.idle).await;
 }
@@ -195,12 +265,8 @@ async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
 async fn drive(pool: &Arc<Pool>, connection: &Arc<Connection>, mut conn: Pin<Box<impl Future>>, idle: Duration) {
     let mut closing = IdleTimer::new(&connection.activity, idle);
     poll_fn(|cx| {
-        connection.task.register(cx.waker());
-        if connection.abandoned.load(Ordering::Relaxed) || conn.as_mut().poll(cx).is_ready() {
+        if conn.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
-        }
-        if let Some(sender) = connection.poll_left(cx) {
-            pool.give_back(Sender::Http1(sender), connection);
         }
         if closing.poll(cx, &connection.activity).is_ready() {
             pool.forget(connection.id);

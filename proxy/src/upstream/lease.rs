@@ -1,34 +1,65 @@
 //! A connection lent to one request.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::StatusCode;
+use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connect::Link;
 use super::connection::Connection;
+use super::http1::channel::{Afterwards, Channel, Failed};
+use super::http1::request::Request as Http1Request;
 use super::pool::Pool;
-use super::reset::Reset;
+use super::reset::{self, Reset};
 use crate::cluster::Permit;
+use crate::http::headers::HeaderList;
 use crate::http::request_body::RequestBody;
 use crate::record::Leg;
+use crate::route::ResetReason;
 
-/// hyper's handle of a connection.
+/// What a connection gives to a request.
 #[derive(Debug)]
 pub(crate) enum Sender {
-    /// One request at a time.
-    Http1(http1::SendRequest<RequestBody>),
-    /// Many.
+    /// The connection itself.
+    Http1(Box<Channel>),
+    /// hyper's handle of a connection of many requests.
     Http2(http2::SendRequest<RequestBody>),
 }
 
-/// The right to send one request on a connection. Dropping it gives the connection back; hyper itself
-/// refuses to reuse one whose response was not read to its end.
+/// A request in the words of its connection.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// HTTP/1.1.
+    Http1(Box<Http1Request>),
+    /// HTTP/2.
+    Http2(Box<http::Request<RequestBody>>),
+}
+
+/// Status and headers of a response.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    /// Status.
+    pub(crate) status: StatusCode,
+    /// Headers.
+    pub(crate) headers: HeaderList,
+}
+
+/// The right to send one request on a connection, and its response's body. Dropping it gives the connection
+/// back, if it takes another request, and closes it otherwise.
 #[derive(Debug)]
 pub(crate) struct Lease {
     sender: Option<Sender>,
+    /// The body of an HTTP/2 response.
+    incoming: Option<Incoming>,
+    abandoned: bool,
+    unwanted: bool,
     connection: Arc<Connection>,
     pool: Arc<Pool>,
     _request: Option<Permit>,
@@ -38,7 +69,7 @@ pub(crate) struct Lease {
 #[derive(Debug)]
 pub(crate) enum SendError {
     /// The connection was closed before the request went out; here it is back, unharmed.
-    Unsent(Box<Request<RequestBody>>),
+    Unsent(Request),
     /// It failed.
     Reset(Reset),
 }
@@ -46,7 +77,15 @@ pub(crate) enum SendError {
 impl Lease {
     pub(super) fn new(sender: Sender, connection: Arc<Connection>, pool: Arc<Pool>) -> Self {
         connection.begin();
-        Self { sender: Some(sender), connection, pool, _request: None }
+        Self {
+            sender: Some(sender),
+            incoming: None,
+            abandoned: false,
+            unwanted: false,
+            connection,
+            pool,
+            _request: None,
+        }
     }
 
     /// Counts the request until the lease ends.
@@ -56,9 +95,8 @@ impl Lease {
 
     /// Takes the sender back out: nobody wanted the lease.
     pub(super) fn into_sender(mut self) -> Option<Sender> {
-        let sender = self.sender.take();
-        self.connection.end();
-        sender
+        self.unwanted = true;
+        self.sender.take()
     }
 
     /// The connection's two ends.
@@ -76,39 +114,108 @@ impl Lease {
         matches!(self.sender, Some(Sender::Http2(_)))
     }
 
-    /// Ends an HTTP/1 connection whose request will not be sent to its end.
-    pub(crate) fn abandon(&self) {
-        if !self.is_http2() {
-            self.connection.abandon();
-        }
+    /// Ends an HTTP/1 connection, whose request will not be sent to its end, with the lease.
+    pub(crate) fn abandon(&mut self) {
+        self.abandoned = true;
     }
 
     /// Sends `request` and waits for the head of its response.
-    pub(crate) async fn send(&mut self, request: Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
+    pub(crate) async fn send(&mut self, request: Request) -> Result<ResponseHead, SendError> {
+        match (&mut self.sender, request) {
+            (Some(Sender::Http1(channel)), Request::Http1(request)) => {
+                channel.begin(*request);
+                self.await_http1().await
+            }
+            (Some(Sender::Http2(_)), Request::Http2(request)) => self.send_http2(*request).await,
+            _ => unreachable!("a pool lends connections of one protocol, each with its sender"),
+        }
+    }
+
+    async fn await_http1(&mut self) -> Result<ResponseHead, SendError> {
         let meter = self.connection.meter();
         let (read, written) = (meter.read(), meter.written());
-        let outcome = match &mut self.sender {
-            Some(Sender::Http1(sender)) => sender.try_send_request(request).await,
-            Some(Sender::Http2(sender)) => sender.try_send_request(request).await,
-            None => unreachable!("a lease has its sender until it is dropped"),
-        };
-        outcome.map_err(|mut failed| match failed.take_message() {
+        let Some(Sender::Http1(channel)) = &mut self.sender else { unreachable!("the caller has looked") };
+        let outcome = poll_fn(|cx| channel.poll_response(cx)).await;
+        outcome.map_err(|failed| match failed {
             // A connection that ends before its first request is no stale one: the endpoint closed it.
-            Some(request) if !self.connection.is_fresh() => SendError::Unsent(Box::new(request)),
-            _ => SendError::Reset(Reset::exchange(failed.error(), meter, read, written)),
+            Failed::Stale(request) if !self.connection.is_fresh() => SendError::Unsent(Request::Http1(request)),
+            Failed::Malformed => SendError::Reset(Reset::exchange(true, meter, read, written)),
+            Failed::Stale(_) | Failed::Broken => SendError::Reset(Reset::exchange(false, meter, read, written)),
         })
+    }
+
+    async fn send_http2(&mut self, request: http::Request<RequestBody>) -> Result<ResponseHead, SendError> {
+        let meter = self.connection.meter();
+        let (read, written) = (meter.read(), meter.written());
+        let Some(Sender::Http2(sender)) = &mut self.sender else { unreachable!("the caller has looked") };
+        match sender.try_send_request(request).await {
+            Ok(response) => {
+                let (parts, incoming) = response.into_parts();
+                self.incoming = Some(incoming);
+                Ok(ResponseHead { status: parts.status, headers: parts.headers.into() })
+            }
+            Err(mut failed) => Err(match failed.take_message() {
+                Some(request) if !self.connection.is_fresh() => SendError::Unsent(Request::Http2(Box::new(request))),
+                _ => SendError::Reset(Reset::http2_exchange(failed.error(), meter, read, written)),
+            }),
+        }
+    }
+
+    /// The next piece of the response's body; errs with why it broke off.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResetReason>>> {
+        match (&mut self.sender, &mut self.incoming) {
+            (Some(Sender::Http1(channel)), _) => {
+                channel.poll_frame(cx).map_err(|_broken_off| ResetReason::ProtocolError)
+            }
+            (_, Some(incoming)) => {
+                let polled = ready!(Pin::new(incoming).poll_frame(cx));
+                Poll::Ready(polled.map(|frame| frame.map_err(|error| reset::mid_body(&error))))
+            }
+            (_, None) => Poll::Ready(None),
+        }
+    }
+
+    /// Whether the response has been read to its end.
+    pub(crate) fn is_end_stream(&self) -> bool {
+        match (&self.sender, &self.incoming) {
+            (Some(Sender::Http1(channel)), _) => channel.is_end_stream(),
+            (_, incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+        }
+    }
+
+    /// How much of the response's body is to come.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        match (&self.sender, &self.incoming) {
+            (Some(Sender::Http1(channel)), _) => channel.size_hint(),
+            (_, incoming) => incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint),
+        }
+    }
+
+    /// The stream of a connection that has changed its protocol; the connection counts until the lease ends.
+    pub(crate) fn take_stream(&mut self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+        match self.sender.take()? {
+            Sender::Http1(channel) => Some(channel.into_stream()),
+            Sender::Http2(_) => None,
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(sender) = self.sender.take() else { return };
         self.connection.end();
-        match sender {
-            Sender::Http2(_) => {}
-            Sender::Http1(sender) if sender.is_closed() => {}
-            Sender::Http1(sender) if sender.is_ready() => self.pool.give_back(Sender::Http1(sender), &self.connection),
-            Sender::Http1(sender) => self.connection.leave(sender),
+        if self.unwanted {
+            return;
+        }
+        match self.sender.take() {
+            Some(Sender::Http2(_)) => {}
+            Some(Sender::Http1(mut channel)) => match channel.finish() {
+                Afterwards::Reusable if !self.abandoned => {
+                    self.pool.give_back(Sender::Http1(channel), &self.connection);
+                }
+                Afterwards::Reusable | Afterwards::Close if !self.abandoned => self.connection.close(channel),
+                _ => self.connection.finish(),
+            },
+            None => self.connection.finish(),
         }
     }
 }

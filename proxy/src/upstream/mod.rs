@@ -9,12 +9,14 @@
 //! - [`connection`]: one pooled connection, from connect to close
 //! - [`connect`]: TCP and TLS set-up
 //! - [`lease`]: a connection lent to one request
+//! - [`http1`]: HTTP/1.1 on it
 //! - [`reset`]: why an endpoint gave no response, in Envoy's words
 //! - [`meter`]: bytes counted on the way
 
 pub(crate) mod clusters;
 pub(crate) mod connect;
 pub(crate) mod connection;
+pub(crate) mod http1;
 pub(crate) mod lease;
 pub(crate) mod meter;
 pub(crate) mod outliers;

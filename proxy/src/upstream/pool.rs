@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::client::conn::http2::SendRequest;
 use tokio::sync::oneshot;
 use wavetank_platform::spawn::OwnedTask;
 
@@ -17,6 +18,7 @@ use super::connection::{self, Connection, Limits};
 use super::lease::{Lease, Sender};
 use super::reset::Reset;
 use crate::cluster::Breakers;
+use crate::http::request_body::RequestBody;
 use crate::route::ResetReason;
 use crate::snapshot::Cluster;
 use crate::snapshot::cluster::Breakers as BreakerLimits;
@@ -70,7 +72,7 @@ pub(crate) struct Pool {
 #[derive(Debug, Default)]
 struct State {
     /// HTTP/1: free connections, the one used last at the end. HTTP/2: all that take requests.
-    ready: Vec<(Sender, Arc<Connection>)>,
+    ready: Vec<(Option<SendRequest<RequestBody>>, Arc<Connection>)>,
     waiting: VecDeque<oneshot::Sender<Result<Lease, Reset>>>,
     connecting: usize,
     tasks: BTreeMap<u64, OwnedTask>,
@@ -151,7 +153,9 @@ impl Pool {
             state.retired = true;
             std::mem::take(&mut state.ready)
         };
-        drop(idle);
+        for (_, connection) in &idle {
+            connection.close_idle();
+        }
     }
 
     fn admit(&self, mut lease: Lease, limits: &BreakerLimits) -> Result<Lease, Reset> {
@@ -164,13 +168,16 @@ impl Pool {
         let mut state = self.state();
         while let Some((sender, connection)) = state.ready.pop() {
             match sender {
-                Sender::Http1(sender) if sender.is_closed() => {}
-                Sender::Http1(sender) => return Some(Lease::new(Sender::Http1(sender), connection, self.clone())),
-                Sender::Http2(sender) if sender.is_closed() => {}
-                Sender::Http2(sender) => {
+                None => {
+                    if let Some(channel) = connection.take() {
+                        return Some(Lease::new(Sender::Http1(channel), connection, self.clone()));
+                    }
+                }
+                Some(sender) if sender.is_closed() => {}
+                Some(sender) => {
                     let lease = Lease::new(Sender::Http2(sender.clone()), connection.clone(), self.clone());
                     if !connection.is_exhausted() {
-                        state.ready.push((Sender::Http2(sender), connection));
+                        state.ready.push((Some(sender), connection));
                     }
                     return Some(lease);
                 }
@@ -240,7 +247,15 @@ impl Pool {
                     Some(waiter) => waiter,
                     None if state.retired => break,
                     None => {
-                        state.ready.extend(sender.take().map(|sender| (sender, connection.clone())));
+                        match sender.take() {
+                            Some(Sender::Http2(sender)) => state.ready.push((Some(sender), connection.clone())),
+                            Some(Sender::Http1(channel)) => {
+                                if connection.rest(channel) {
+                                    state.ready.push((None, connection.clone()));
+                                }
+                            }
+                            None => {}
+                        }
                         break;
                     }
                 }
@@ -262,6 +277,9 @@ impl Pool {
                     sender = sender.or(back);
                 }
             }
+        }
+        if let Some(Sender::Http1(channel)) = sender {
+            connection.close(channel);
         }
     }
 

@@ -37,29 +37,36 @@ impl Reset {
         Self { transport: error.transport_failure(), ..ResetReason::RemoteConnectionFailure.into() }
     }
 
-    /// A request that hyper could not finish: `meter` counted `read_before` and `written_before` bytes
-    /// when it began.
-    pub(crate) fn exchange(error: &hyper::Error, meter: &Meter, read_before: u64, written_before: u64) -> Self {
+    /// An HTTP/1 request without a response, `malformed` or none: `meter` counted `read_before` and
+    /// `written_before` bytes when it began.
+    pub(crate) fn exchange(malformed: bool, meter: &Meter, read_before: u64, written_before: u64) -> Self {
         let transport = meter.tls_failure().and_then(TlsError::transport_failure);
-        let reason = match http2_reset(error) {
-            Some(h2::Reason::REFUSED_STREAM) => ResetReason::RemoteRefusedStreamReset,
-            Some(_) => ResetReason::RemoteReset,
+        let reason = match malformed || meter.read() > read_before {
             // The peer refused our certificate after its side of a TLS 1.3 handshake was done: to Envoy a
             // connection that ended.
-            None if transport.is_some() => ResetReason::ConnectionTermination,
-            None if error.is_parse() || meter.read() > read_before => ResetReason::ProtocolError,
-            None => ResetReason::ConnectionTermination,
+            _ if transport.is_some() => ResetReason::ConnectionTermination,
+            true => ResetReason::ProtocolError,
+            false => ResetReason::ConnectionTermination,
         };
         Self { reason, transport, request_begun: meter.written() > written_before }
     }
+
+    /// An HTTP/2 request that hyper could not finish.
+    pub(crate) fn http2_exchange(error: &hyper::Error, meter: &Meter, read_before: u64, written_before: u64) -> Self {
+        let ended = Self::exchange(error.is_parse(), meter, read_before, written_before);
+        match http2_reset(error) {
+            Some(h2::Reason::REFUSED_STREAM) => Self { reason: ResetReason::RemoteRefusedStreamReset, ..ended },
+            Some(_) => Self { reason: ResetReason::RemoteReset, ..ended },
+            None => ended,
+        }
+    }
 }
 
-/// Why a response broke off after its head.
-pub(crate) fn mid_body(error: &hyper::Error, http2: bool) -> ResetReason {
+/// Why an HTTP/2 response broke off after its head.
+pub(crate) fn mid_body(error: &hyper::Error) -> ResetReason {
     match http2_reset(error) {
         Some(_) => ResetReason::RemoteReset,
-        None if http2 => ResetReason::ConnectionTermination,
-        None => ResetReason::ProtocolError,
+        None => ResetReason::ConnectionTermination,
     }
 }
 

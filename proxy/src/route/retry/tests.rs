@@ -19,9 +19,9 @@ fn verdict(policy: &RetryPolicy, outcome: &AttemptOutcome<'_>, retries: u32) -> 
 fn retries_status(list: &str, status: u16, grpc: Option<&'static str>) -> bool {
     let mut policy = on(list);
     policy.retriable_status_codes = vec![503];
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderList::new();
     if let Some(status) = grpc {
-        headers.insert("grpc-status", HeaderValue::from_static(status));
+        headers.insert(names::GRPC_STATUS, HeaderValue::from_static(status));
     }
     let status = StatusCode::from_u16(status).unwrap();
     matches!(verdict(&policy, &AttemptOutcome::Response { status, headers: &headers }, 0), RetryVerdict::Retry { .. })
@@ -86,7 +86,7 @@ fn resets_are_retried_as_envoy_does() {
 
 #[test]
 fn what_would_be_retried_beyond_the_limit_is_told_apart_from_what_would_not() {
-    let headers = HeaderMap::new();
+    let headers = HeaderList::new();
     let response = |status| AttemptOutcome::Response { status, headers: &headers };
     let policy = on("5xx");
     assert!(matches!(verdict(&policy, &response(StatusCode::BAD_GATEWAY), 1), RetryVerdict::Retry { .. }));

@@ -137,8 +137,12 @@ impl Channel {
         self.exchange.as_ref()?.decoder.as_ref()
     }
 
-    /// Ends the exchange, wherever it is.
+    /// Ends the exchange, wherever it is. A body of which nobody wanted the rest has been read if all of it had
+    /// come with what was read before.
     pub(crate) fn finish(&mut self) -> Afterwards {
+        if let Some(decoder) = self.exchange.as_mut().and_then(|exchange| exchange.decoder.as_mut()) {
+            while let Ok(Piece::Data(_) | Piece::Trailers(_)) = decoder.decode(&mut self.io.input) {}
+        }
         let is_clean = self.io.rest();
         match self.exchange.take() {
             None if is_clean => Afterwards::Reusable,

@@ -250,9 +250,7 @@ impl Pool {
                         match sender.take() {
                             Some(Sender::Http2(sender)) => state.ready.push((Some(sender), connection.clone())),
                             Some(Sender::Http1(channel)) => {
-                                if connection.rest(channel) {
-                                    state.ready.push((None, connection.clone()));
-                                }
+                                state.ready.extend(connection.rest(channel).then(|| (None, connection.clone())));
                             }
                             None => {}
                         }

@@ -83,7 +83,7 @@ impl Io {
         Pin::new(&mut self.stream).poll_read(cx, &mut ReadBuf::new(&mut room)).map(|_| ())
     }
 
-    /// Lets go of all memory; errs when there are bytes that nobody asked for.
+    /// Lets go of what was read; says whether nothing was left of it, nor of what was to be written.
     pub(super) fn rest(&mut self) -> bool {
         let is_clean = self.input.is_empty() && self.is_written();
         self.input = BytesMut::new();

@@ -15,7 +15,7 @@ use crate::upstream::lease::ResponseHead;
 /// Headers of a response, at most; Envoy's default.
 pub(super) const HEADERS_MAX: usize = 100;
 /// Bytes of a head, at most.
-pub(super) const HEAD_MAX: usize = 400 * 1024;
+pub(super) const HEAD_MAX: usize = 408 * 1024;
 /// Headers that a proxy adds to most responses.
 const ROOM_TO_ADD: usize = 6;
 

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use super::super::encoder::{Encoder, TooShort};
 use super::*;
 
-/// Reads `bytes` as they come in these pieces; the body, its trailers and what is left over.
-fn read<'a>(
-    mut decoder: Decoder,
-    pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<Option<(Vec<u8>, HeaderMap, Vec<u8>)>, Malformed> {
+/// The body, its trailers and what is left over.
+type Read = (Vec<u8>, HeaderMap, Vec<u8>);
+
+/// Reads bytes as they come in these pieces; `None`: there is no end.
+fn read<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Read>, Malformed> {
     let (mut input, mut body, mut trailers) = (BytesMut::new(), Vec::new(), HeaderMap::new());
     for piece in pieces {
         input.extend_from_slice(piece);
@@ -27,7 +27,7 @@ fn read<'a>(
     Ok(decoder.is_done().then(|| (body, trailers, input.to_vec())))
 }
 
-fn whole(bytes: &[u8]) -> Result<Option<(Vec<u8>, HeaderMap, Vec<u8>)>, Malformed> {
+fn whole(bytes: &[u8]) -> Result<Option<Read>, Malformed> {
     read(Decoder::chunked(), [bytes])
 }
 

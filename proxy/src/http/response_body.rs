@@ -14,6 +14,7 @@ use super::reply::Aborted;
 use super::watchdog::Watchdog;
 use crate::cluster::outlier::Outcome;
 use crate::record::Protocol;
+use crate::route::ResetReason;
 use crate::upstream::clusters::Active;
 use crate::upstream::lease::Lease;
 
@@ -113,10 +114,8 @@ impl Relay {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(reason))) => {
-                if let Some((_, active)) = &self.lent {
-                    active.note(Outcome::Failed);
-                }
-                self.break_off(cx, Aborted::by_upstream(reason))
+                let why = self.why_broken(reason);
+                self.break_off(cx, why)
             }
             Poll::Pending => match self.watchdog.poll(cx) {
                 Poll::Ready(expired) => {
@@ -125,6 +124,24 @@ impl Relay {
                 }
                 Poll::Pending => Poll::Pending,
             },
+        }
+    }
+
+    /// Who broke an exchange off: its request may still have been on its way.
+    fn why_broken(&mut self, reason: ResetReason) -> Aborted {
+        match self.watchdog.progress().receiving() {
+            Receiving::Disconnected => {
+                // It knows what to say of a caller that left.
+                self.record = None;
+                Aborted::by_client()
+            }
+            Receiving::Malformed => Aborted::by_codec_error(),
+            Receiving::Open | Receiving::Complete => {
+                if let Some((_, active)) = &self.lent {
+                    active.note(Outcome::Failed);
+                }
+                Aborted::by_upstream(reason)
+            }
         }
     }
 

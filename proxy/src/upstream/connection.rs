@@ -169,10 +169,8 @@ impl Connection {
                     At::Closing(channel)
                 }
                 At::Closing(mut channel) => {
-                    if channel.poll_shutdown(cx).is_pending() {
-                        place.at = At::Closing(channel);
-                        return Poll::Pending;
-                    }
+                    // Once is enough: who does not read does not wait for an end either.
+                    let _told = channel.poll_shutdown(cx);
                     At::Over
                 }
             };

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::connect::Link;
 use super::connection::Connection;
 use super::http1::channel::{Afterwards, Channel, Failed};
+use super::http1::duplex::Duplex;
 use super::http1::request::Request as Http1Request;
 use super::pool::Pool;
 use super::reset::{self, Reset};
@@ -51,13 +52,21 @@ pub(crate) struct ResponseHead {
     pub(crate) headers: HeaderList,
 }
 
+/// Where the body of a response comes from, if not from the channel itself.
+#[derive(Debug)]
+enum Beside {
+    /// The channel, which is in use by two.
+    Http1(Duplex),
+    /// hyper.
+    Http2(Incoming),
+}
+
 /// The right to send one request on a connection, and its response's body. Dropping it gives the connection
 /// back, if it takes another request, and closes it otherwise.
 #[derive(Debug)]
 pub(crate) struct Lease {
     sender: Option<Sender>,
-    /// The body of an HTTP/2 response.
-    incoming: Option<Incoming>,
+    beside: Option<Beside>,
     abandoned: bool,
     unwanted: bool,
     connection: Arc<Connection>,
@@ -77,15 +86,7 @@ pub(crate) enum SendError {
 impl Lease {
     pub(super) fn new(sender: Sender, connection: Arc<Connection>, pool: Arc<Pool>) -> Self {
         connection.begin();
-        Self {
-            sender: Some(sender),
-            incoming: None,
-            abandoned: false,
-            unwanted: false,
-            connection,
-            pool,
-            _request: None,
-        }
+        Self { sender: Some(sender), beside: None, abandoned: false, unwanted: false, connection, pool, _request: None }
     }
 
     /// Counts the request until the lease ends.
@@ -124,7 +125,11 @@ impl Lease {
         match (&mut self.sender, request) {
             (Some(Sender::Http1(channel)), Request::Http1(request)) => {
                 channel.begin(*request);
-                self.await_http1().await
+                let head = self.await_http1().await?;
+                if head.status != StatusCode::SWITCHING_PROTOCOLS {
+                    self.send_on();
+                }
+                Ok(head)
             }
             (Some(Sender::Http2(_)), Request::Http2(request)) => self.send_http2(*request).await,
             _ => unreachable!("a pool lends connections of one protocol, each with its sender"),
@@ -144,6 +149,15 @@ impl Lease {
         })
     }
 
+    /// What is left of the request goes out beside its response.
+    fn send_on(&mut self) {
+        let is_sending = |sender: &mut Sender| matches!(sender, Sender::Http1(channel) if channel.is_sending());
+        if let Some(Sender::Http1(channel)) = self.sender.take_if(is_sending) {
+            let spawn = &*self.pool.connector().platform.spawn;
+            self.beside = Some(Beside::Http1(Duplex::start(channel, spawn)));
+        }
+    }
+
     async fn send_http2(&mut self, request: http::Request<RequestBody>) -> Result<ResponseHead, SendError> {
         let meter = self.connection.meter();
         let (read, written) = (meter.read(), meter.written());
@@ -151,7 +165,7 @@ impl Lease {
         match sender.try_send_request(request).await {
             Ok(response) => {
                 let (parts, incoming) = response.into_parts();
-                self.incoming = Some(incoming);
+                self.beside = Some(Beside::Http2(incoming));
                 Ok(ResponseHead { status: parts.status, headers: parts.headers.into() })
             }
             Err(mut failed) => Err(match failed.take_message() {
@@ -163,11 +177,12 @@ impl Lease {
 
     /// The next piece of the response's body; errs with why it broke off.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ResetReason>>> {
-        match (&mut self.sender, &mut self.incoming) {
+        match (&mut self.sender, &mut self.beside) {
             (Some(Sender::Http1(channel)), _) => {
                 channel.poll_frame(cx).map_err(|_broken_off| ResetReason::ProtocolError)
             }
-            (_, Some(incoming)) => {
+            (_, Some(Beside::Http1(duplex))) => duplex.poll_frame(cx).map_err(|_broken_off| ResetReason::ProtocolError),
+            (_, Some(Beside::Http2(incoming))) => {
                 let polled = ready!(Pin::new(incoming).poll_frame(cx));
                 Poll::Ready(polled.map(|frame| frame.map_err(|error| reset::mid_body(&error))))
             }
@@ -177,17 +192,21 @@ impl Lease {
 
     /// Whether the response has been read to its end.
     pub(crate) fn is_end_stream(&self) -> bool {
-        match (&self.sender, &self.incoming) {
+        match (&self.sender, &self.beside) {
             (Some(Sender::Http1(channel)), _) => channel.is_end_stream(),
-            (_, incoming) => incoming.as_ref().is_none_or(Body::is_end_stream),
+            (_, Some(Beside::Http1(duplex))) => duplex.is_end_stream(),
+            (_, Some(Beside::Http2(incoming))) => incoming.is_end_stream(),
+            (_, None) => true,
         }
     }
 
     /// How much of the response's body is to come.
     pub(crate) fn size_hint(&self) -> SizeHint {
-        match (&self.sender, &self.incoming) {
+        match (&self.sender, &self.beside) {
             (Some(Sender::Http1(channel)), _) => channel.size_hint(),
-            (_, incoming) => incoming.as_ref().map_or(SizeHint::with_exact(0), Body::size_hint),
+            (_, Some(Beside::Http1(duplex))) => duplex.size_hint(),
+            (_, Some(Beside::Http2(incoming))) => incoming.size_hint(),
+            (_, None) => SizeHint::with_exact(0),
         }
     }
 
@@ -206,16 +225,17 @@ impl Drop for Lease {
         if self.unwanted {
             return;
         }
-        match self.sender.take() {
-            Some(Sender::Http2(_)) => {}
-            Some(Sender::Http1(mut channel)) => match channel.finish() {
-                Afterwards::Reusable if !self.abandoned => {
-                    self.pool.give_back(Sender::Http1(channel), &self.connection);
-                }
-                Afterwards::Reusable | Afterwards::Close if !self.abandoned => self.connection.close(channel),
-                _ => self.connection.finish(),
-            },
-            None => self.connection.finish(),
+        let channel = match (self.sender.take(), self.beside.take()) {
+            (Some(Sender::Http2(_)), _) => return,
+            (Some(Sender::Http1(channel)), _) => Some(channel),
+            (None, Some(Beside::Http1(duplex))) => duplex.into_channel(),
+            (None, _) => None,
+        };
+        let Some(mut channel) = channel.filter(|_| !self.abandoned) else { return self.connection.finish() };
+        match channel.finish() {
+            Afterwards::Reusable => self.pool.give_back(Sender::Http1(channel), &self.connection),
+            Afterwards::Close => self.connection.close(channel),
+            Afterwards::Broken => self.connection.finish(),
         }
     }
 }

@@ -247,6 +247,11 @@ impl Aborted {
         Self { flag: Flag::DC, details: "downstream_remote_disconnect".into() }
     }
 
+    /// By a client that goes on with what is no HTTP.
+    pub fn by_codec_error() -> Self {
+        Self { flag: Flag::DPE, details: "http1.codec_error".into() }
+    }
+
     /// By a timeout of ours that would have been answered with `reply` before the head.
     pub fn by_timeout(reply: &LocalReply) -> Option<Self> {
         Some(Self { flag: reply.flag?, details: reply.details.clone() })

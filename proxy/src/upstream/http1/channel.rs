@@ -1,5 +1,5 @@
-//! A connection that speaks HTTP/1.1, and the exchange under way on it. Whoever waits for the response drives
-//! both directions: the rest of the request goes out while the response comes in.
+//! A connection that speaks HTTP/1.1, and the exchange under way on it. Whoever waits for the head of the response
+//! sends the request meanwhile.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -100,11 +100,8 @@ impl Channel {
             exchange.broken = outcome.is_err();
             return Poll::Ready(outcome);
         }
-        match exchange.poll_send(&mut self.io, cx) {
-            Poll::Ready(Err(BrokenOff)) => {
-                exchange.broken = true;
-                Poll::Ready(Err(Failed::Broken))
-            }
+        match self.poll_send(cx) {
+            Poll::Ready(Err(BrokenOff)) => Poll::Ready(Err(Failed::Broken)),
             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
     }
@@ -116,11 +113,21 @@ impl Channel {
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         let polled = exchange.poll_body(&mut self.io, cx);
-        if exchange.sending {
-            exchange.broken = matches!(exchange.poll_send(&mut self.io, cx), Poll::Ready(Err(BrokenOff)));
-        }
-        exchange.broken |= matches!(polled, Poll::Ready(Some(Err(BrokenOff))));
-        if polled.is_pending() && exchange.broken { Poll::Ready(Some(Err(BrokenOff))) } else { polled }
+        exchange.broken = matches!(polled, Poll::Ready(Some(Err(BrokenOff))));
+        polled
+    }
+
+    /// Whether some of the request has not been sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.exchange.as_ref().is_some_and(|exchange| exchange.sending)
+    }
+
+    /// Sends the rest of the request; ready when all of it is out. A failure breaks the response off as well.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
+        let Some(exchange) = &mut self.exchange else { return Poll::Ready(Ok(())) };
+        let polled = exchange.poll_send(&mut self.io, cx);
+        exchange.broken |= matches!(polled, Poll::Ready(Err(BrokenOff)));
+        polled
     }
 
     /// Whether the response has been read to its end.

@@ -1,6 +1,7 @@
 //! One attempt at an endpoint: pick it, borrow a connection, send, wait for the head of its response.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::EXPECT;
@@ -181,7 +182,7 @@ impl Attempting<'_> {
     ) -> Result<Success, Ended> {
         let original = Some(self.caller.facts.destination());
         let picking = self.state.pick(self.snapshot, self.cluster, original, self.avoid);
-        let picked = watchdog.guard(picking).await.map_err(Ended::Expired)?.map_err(|_| Ended::NoEndpoint)?;
+        let picked = watchdog.guard(pin!(picking)).await.map_err(Ended::Expired)?.map_err(|_| Ended::NoEndpoint)?;
         let active = self.state.begin(picked.address);
         let wire = self.wire(outgoing.upgrade);
         let pool = self.state.pool(&picked, wire);
@@ -193,7 +194,8 @@ impl Attempting<'_> {
         };
         for _ in 0..STALE_MAX {
             watchdog.begin_try();
-            match watchdog.guard(lease.send(request)).await.map_err(Ended::Expired)? {
+            let sent = watchdog.guard(pin!(lease.send(request))).await.map_err(Ended::Expired)?;
+            match sent {
                 Ok(response) => return Ok(Success { response, lent: (lease, active) }),
                 Err(SendError::Reset(reset)) => return Err(Ended::Reset(reset)),
                 Err(SendError::Unsent(back)) => {
@@ -215,7 +217,7 @@ impl Attempting<'_> {
     ) -> Result<Lease, Ended> {
         let Noting { noted, logged } = noting;
         let leasing = pool.lease(Settings::from(&**self.cluster));
-        let lease = match watchdog.guard(leasing).await {
+        let lease = match watchdog.guard(pin!(leasing)).await {
             Ok(lease) => lease,
             Err(expired) => {
                 noted.endpoint = Some(picked.address);

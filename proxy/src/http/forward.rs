@@ -1,6 +1,7 @@
 //! A request to a cluster: attempts until one stands, then its answer.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -251,7 +252,7 @@ impl Attempts<'_, '_> {
                     drop(ended);
                     permit = Some(held);
                     let sleep = shared.platform.clock.sleep(after);
-                    if let Err(expired) = self.watchdog.guard(sleep).await {
+                    if let Err(expired) = self.watchdog.guard(pin!(sleep)).await {
                         return Outcome::Failed(expired.failure(self.watchdog.progress()));
                     }
                 }

@@ -27,6 +27,7 @@ use crate::record::Protocol;
 use crate::shared::Shared;
 use crate::snapshot::edge;
 use crate::snapshot::listener::{Codec, HttpManager};
+use crate::upstream::gathered::{Gathered, Sending};
 use crate::upstream::meter::{Meter, Metered};
 
 /// Room of hyper's buffer beside a head of the longest.
@@ -70,7 +71,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, manager: Arc<HttpManager>, accept
     });
     let stream = Metered::new(stream, caller.meter.clone());
     if is_http2 {
-        serve_http2(&caller, TokioIo::new(stream), draining, idle).await;
+        serve_http2(&caller, Gathered::new(stream), draining, idle).await;
     } else {
         serve_http1(
             &caller,
@@ -94,7 +95,7 @@ async fn choose_codec(codec: Codec, alpn: Option<&str>, stream: Stream) -> io::R
 }
 
 type Http1Io = TokioIo<Gate<CodecErrors<Metered<Stream>>>>;
-type Http2Io = TokioIo<Metered<Stream>>;
+type Http2Io = Gathered<Metered<Stream>>;
 
 async fn serve_http1(caller: &Arc<Caller>, io: Http1Io, draining: Draining, idle: Duration) {
     let service = service_fn(|request| exchange::serve(caller.clone(), request));
@@ -124,8 +125,8 @@ async fn serve_http2(caller: &Arc<Caller>, io: Http2Io, draining: Draining, idle
         .initial_stream_window_size(limits.stream_window)
         .initial_connection_window_size(limits.connection_window)
         .max_header_list_size(u32::try_from(caller.manager.head_bytes_max).unwrap_or(u32::MAX))
-        .serve_connection(io, service);
-    drive(caller, Box::pin(conn), draining, idle).await;
+        .serve_connection(TokioIo::new(io.clone()), service);
+    drive(caller, Box::pin(Sending::new(conn, io)), draining, idle).await;
 }
 
 /// A hyper connection that can be told to end in good order.
@@ -145,7 +146,7 @@ where
     }
 }
 
-impl<S> Graceful for http2::Connection<Http2Io, S, HyperExecutor>
+impl<S> Graceful for Sending<http2::Connection<TokioIo<Http2Io>, S, HyperExecutor>, Metered<Stream>>
 where
     Self: Future<Output = hyper::Result<()>>,
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = super::response_body::ResponseBody>,
@@ -153,7 +154,7 @@ where
     HyperExecutor: hyper::rt::bounds::Http2ServerConnExec<S::Future, super::response_body::ResponseBody>,
 {
     fn leave(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        self.connection().graceful_shutdown();
     }
 }
 

@@ -126,16 +126,17 @@ impl Watchdog {
         }
     }
 
-    /// Runs `future` until a bound is passed.
-    pub(crate) async fn guard<F: Future>(&mut self, future: F) -> Result<F::Output, Expired> {
-        let mut future = std::pin::pin!(future);
-        std::future::poll_fn(|cx| {
+    /// Runs `future` until a bound is passed. It is pinned where it was made, and not moved into another one.
+    pub(crate) fn guard<F: Future>(
+        &mut self,
+        mut future: Pin<&mut F>,
+    ) -> impl Future<Output = Result<F::Output, Expired>> {
+        std::future::poll_fn(move |cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
             self.poll(cx).map(Err)
         })
-        .await
     }
 
     /// The next bound to be passed as things stand.

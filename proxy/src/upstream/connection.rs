@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use wavetank_platform::hyper_rt::{HyperExecutor, HyperTimer};
 
 use super::connect::{Link, Opened, Target};
+use super::gathered::{Gathered, SendingExecutor};
 use super::http1::channel::Channel;
 use super::lease::Sender;
 use super::meter::{Meter, Metered};
@@ -241,12 +242,13 @@ async fn serve_http1(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) 
 
 async fn serve_http2(pool: &Arc<Pool>, id: u64, opened: Opened, limits: Limits) {
     let meter = Arc::new(Meter::default());
-    let io = TokioIo::new(Metered::new(opened.stream, meter.clone()));
-    let handshake = http2::Builder::new(HyperExecutor::new(&pool.connector().platform))
+    let gathered = Gathered::new(Metered::new(opened.stream, meter.clone()));
+    let executor = HyperExecutor::new(&pool.connector().platform);
+    let handshake = http2::Builder::new(SendingExecutor::new(executor, gathered.clone()))
         .timer(HyperTimer)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .handshake(io)
+        .handshake(TokioIo::new(gathered))
         .await;
     let (sender, conn) = match handshake {
         Ok(pair) => pair,

@@ -12,10 +12,12 @@
 //! - [`http1`]: HTTP/1.1 on it
 //! - [`reset`]: why an endpoint gave no response, in Envoy's words
 //! - [`meter`]: bytes counted on the way
+//! - [`gathered`]: HTTP/2's small writes sent together
 
 pub(crate) mod clusters;
 pub(crate) mod connect;
 pub(crate) mod connection;
+pub(crate) mod gathered;
 pub(crate) mod http1;
 pub(crate) mod lease;
 pub(crate) mod meter;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use io_support::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use wavetank_platform::{ListenOptions, Platform, Stream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::sync::mpsc::UnboundedSender;
+use wavetank_platform::{BoxFuture, ConnectOptions, ListenOptions, Listener, Net, Platform, Stream};
 
 /// Long beside what any step takes, short beside the proxy's own timeouts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,7 +50,7 @@ async fn bench(platform: &Platform, origin: SocketAddr) -> Bench {
 }
 
 /// Reads a head, byte by byte.
-async fn read_head(stream: &mut ReadHalf<Stream>) -> bool {
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> bool {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
@@ -71,7 +72,7 @@ async fn read_until(stream: &mut Stream, end: &[u8]) -> Vec<u8> {
     got
 }
 
-async fn skip(stream: &mut (impl tokio::io::AsyncRead + Unpin), mut count: usize) -> bool {
+async fn skip(stream: &mut (impl AsyncRead + Unpin), mut count: usize) -> bool {
     let mut room = vec![0; 64 * 1024];
     while count > 0 {
         let most = room.len().min(count);
@@ -286,4 +287,107 @@ async fn an_endpoint_that_answers_and_closes_is_heard() {
     stream.write_all(HALF.as_bytes()).await.unwrap();
     let got = soon(&platform, read_until(&mut stream, b"no")).await;
     assert!(got.starts_with(b"HTTP/1.1 403 Forbidden\r\n"));
+}
+
+/// Connections to endpoints that take little at a time; their far ends go to the test.
+struct Narrow {
+    net: Arc<dyn Net>,
+    far_ends: UnboundedSender<DuplexStream>,
+}
+
+impl Net for Narrow {
+    fn listen(&self, addr: SocketAddr, options: ListenOptions) -> BoxFuture<'_, std::io::Result<Listener>> {
+        self.net.listen(addr, options)
+    }
+
+    fn connect(&self, addr: SocketAddr, _: ConnectOptions) -> BoxFuture<'_, std::io::Result<Stream>> {
+        let (near, far) = tokio::io::duplex(1024);
+        self.far_ends.send(far).unwrap();
+        Box::pin(async move { Ok(Stream::new(near, addr, addr, None)) })
+    }
+}
+
+/// A request that has come whole goes out whole, though its answer was there before: its caller was told that it was
+/// taken.
+#[tokio::test]
+async fn a_request_that_has_come_whole_goes_out_whole_behind_its_answer() {
+    let (platform, mut narrow) = (host(), host());
+    let (far_ends, mut connected) = tokio::sync::mpsc::unbounded_channel();
+    narrow.net = Arc::new(Narrow { net: platform.net.clone(), far_ends });
+    let bench = bench(&narrow, SocketAddr::from(([10, 0, 0, 1], 80))).await;
+    let mut caller = platform.net.connect(bench.address, ConnectOptions::default()).await.unwrap();
+    let size = 100_000;
+    let head = format!("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: {size}\r\n\r\n");
+    caller.write_all(head.as_bytes()).await.unwrap();
+    caller.write_all(&vec![b'b'; size]).await.unwrap();
+    let endpoint = async {
+        let mut far = connected.recv().await.unwrap();
+        assert!(read_head(&mut far).await);
+        // Each lets the proxy, on this thread, read more of what is there, until it has all and waits for room.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        far.write_all(OK.as_bytes()).await.unwrap();
+        bench.record().await;
+        assert!(skip(&mut far, size).await, "the request ended before its end");
+        far
+    };
+    let mut far = soon(&platform, endpoint).await;
+    assert!(soon(&platform, read_answer(&mut caller, false)).await.ends_with("\r\n\r\nok"));
+    let mut next = platform.net.connect(bench.address, ConnectOptions::default()).await.unwrap();
+    let again = async {
+        let (answer, ()) = tokio::join!(ask_on(&mut next, GET), async {
+            assert!(read_head(&mut far).await);
+            far.write_all(OK.as_bytes()).await.unwrap();
+        });
+        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    };
+    soon(&platform, again).await;
+}
+
+/// An endpoint that refuses an upload may close with bytes unread; what it said before is heard.
+#[tokio::test]
+async fn a_refusal_is_heard_though_the_rest_of_the_request_cannot_be_sent() {
+    let platform = host();
+    let (address, _connections) = origin(&platform, |mut read, mut write| async move {
+        if read_head(&mut read).await {
+            write.write_all(b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+            write.write_all(&[b'n'; 100_000]).await.unwrap();
+            // Gone with bytes unread: the endpoint's system resets the connection.
+        }
+    })
+    .await;
+    let bench = bench(&platform, address).await;
+    for _ in 0..5 {
+        let mut stream = bench.connect().await;
+        let sending = async {
+            let head = format!("POST / HTTP/1.1\r\nhost: a.test\r\ncontent-length: {MUCH}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let _given_up = stream.write_all(&vec![b'b'; MUCH]).await;
+        };
+        let _stopped = platform.clock.timeout(Duration::from_millis(200), sending).await;
+        let mut got = Vec::new();
+        let _ended = soon(&platform, stream.read_to_end(&mut got)).await;
+        assert!(got.starts_with(b"HTTP/1.1 413 Payload Too Large\r\n"), "{}", String::from_utf8_lossy(&got));
+    }
+}
+
+/// Another protocol begins behind a request, not in the middle of it.
+#[tokio::test]
+async fn a_change_of_protocol_before_the_request_is_out_is_no_answer() {
+    let platform = host();
+    let (address, _connections) = origin(&platform, |mut read, mut write| async move {
+        if read_head(&mut read).await {
+            let switched = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+            write.write_all(switched.as_bytes()).await.unwrap();
+            let mut rest = Vec::new();
+            let _ended = read.read_to_end(&mut rest).await;
+        }
+    })
+    .await;
+    let bench = bench(&platform, address).await;
+    let mut stream = bench.connect().await;
+    stream.write_all(HALF.as_bytes()).await.unwrap();
+    let answer = soon(&platform, read_answer(&mut stream, false)).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
 }

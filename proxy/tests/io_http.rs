@@ -243,6 +243,21 @@ async fn a_connection_that_the_endpoint_closed_while_idle_is_not_used() {
     assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 3);
 }
 
+/// Once, such a connection went from one of them to the next until all had failed.
+#[tokio::test]
+async fn a_connection_that_the_endpoint_closed_is_not_lent_to_those_who_wait() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Last(OK)]).await;
+    let mut cluster = cluster("up", &[origin.address]);
+    cluster.breakers = Breakers { connections_max: 1, ..Breakers::default() };
+    let bench = Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), vec![cluster])).await;
+    let answers = futures_util::future::join_all((0..6).map(|_| bench.ask(GET))).await;
+    for answer in answers {
+        assert!(answer.ends_with("\r\n\r\nok"), "{answer}");
+    }
+    assert!(bench.records.wait(6).await.iter().all(|record| record.flags.is_empty()));
+}
+
 #[tokio::test]
 async fn head_has_the_headers_and_no_body() {
     let (bench, _origin) = to_origin(&[Act::Answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")]).await;

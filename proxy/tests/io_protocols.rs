@@ -120,6 +120,26 @@ async fn http2_passes_to_either_protocol_with_trailers() {
     }
 }
 
+/// Over HTTP/2 the end of a body may come apart from its last byte.
+#[tokio::test]
+async fn a_body_of_a_length_has_ended_when_its_end_has_come() {
+    let platform = host();
+    let origin = Origin::start(&platform, &[Act::Answer(OK)]).await;
+    let bench =
+        Bench::start(&platform, snapshot(http(manager(vec![route_to("up")])), vec![cluster("up", &[origin.address])]))
+            .await;
+    let mut sender = http2_client(&bench).await;
+    for _ in 0..3 {
+        let request = Request::post("http://a.test/x").header("content-length", "5").body(trailing("hello")).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.unwrap();
+    }
+    let records = bench.records.wait(3).await;
+    assert!(records.iter().all(|record| record.bytes_received == 5 && record.flags.is_empty()));
+    assert_eq!(origin.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+}
+
 #[tokio::test]
 async fn http1_passes_to_http2_and_concurrent_requests_share_its_connection() {
     let bench = of_http2(UpstreamProtocol::Http2).await;

@@ -1,4 +1,5 @@
-//! One pooled connection: connecting, serving requests, idling, closing. A single task does all of it.
+//! One pooled connection: connecting, serving requests, idling, closing. A task does all of it, but for HTTP/1's
+//! exchanges, which their requests run themselves.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -104,8 +105,8 @@ impl Connection {
         self.requests_max.is_some_and(|max| self.served.load(Ordering::Relaxed) >= max)
     }
 
-    /// Lets `channel` idle; says whether it does, for it may have ended. From then on its end wakes its task,
-    /// which is not woken for that: it would find nothing to do.
+    /// Lets `channel` idle; says whether it does, for it may have ended. From then on its end wakes its task;
+    /// to be laid to rest does not.
     pub(super) fn rest(&self, mut channel: Box<Channel>) -> bool {
         let mut place = self.place();
         let idles = channel.poll_idle(&mut Context::from_waker(&place.task)).is_pending();

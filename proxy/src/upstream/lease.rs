@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -24,6 +25,9 @@ use crate::http::headers::HeaderList;
 use crate::http::request_body::RequestBody;
 use crate::record::Leg;
 use crate::route::ResetReason;
+
+/// How long the rest of a request that is answered may take to go out.
+const SEND_OUT_MAX: Duration = Duration::from_secs(15);
 
 /// What a connection gives to a request.
 #[derive(Debug)]
@@ -219,24 +223,45 @@ impl Lease {
     }
 }
 
+impl Lease {
+    /// A request that has come whole goes out whole, though its response is over.
+    fn send_out(&self, duplex: Duplex) {
+        let platform = &self.pool.connector().platform;
+        let (clock, connection, pool) = (platform.clock.clone(), self.connection.clone(), self.pool.clone());
+        platform.spawn.go(async move {
+            let channel = clock.timeout(SEND_OUT_MAX, duplex.into_sent()).await.ok().flatten();
+            hand_back(&pool, &connection, channel);
+        });
+    }
+}
+
+/// The request is over. `None`: so is its connection.
+fn hand_back(pool: &Arc<Pool>, connection: &Arc<Connection>, channel: Option<Box<Channel>>) {
+    connection.end();
+    let Some(mut channel) = channel else { return connection.finish() };
+    match channel.finish() {
+        Afterwards::Reusable => pool.give_back(Sender::Http1(channel), connection),
+        Afterwards::Close => connection.close(channel),
+        Afterwards::Broken => connection.finish(),
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.connection.end();
         if self.unwanted {
-            return;
+            return self.connection.end();
         }
         let channel = match (self.sender.take(), self.beside.take()) {
-            (Some(Sender::Http2(_)), _) => return,
+            (Some(Sender::Http2(_)), _) => return self.connection.end(),
             (Some(Sender::Http1(channel)), _) => Some(channel),
-            (None, Some(Beside::Http1(duplex))) => duplex.into_channel(),
+            (None, Some(Beside::Http1(duplex))) => match duplex.into_channel() {
+                Ok(channel) => Some(channel),
+                Err(duplex) if duplex.is_end_stream() && !self.abandoned => return self.send_out(duplex),
+                Err(_broken_off) => None,
+            },
             (None, _) => None,
         };
-        let Some(mut channel) = channel.filter(|_| !self.abandoned) else { return self.connection.finish() };
-        match channel.finish() {
-            Afterwards::Reusable => self.pool.give_back(Sender::Http1(channel), &self.connection),
-            Afterwards::Close => self.connection.close(channel),
-            Afterwards::Broken => self.connection.finish(),
-        }
+        hand_back(&self.pool, &self.connection, channel.filter(|_| !self.abandoned));
     }
 }
 

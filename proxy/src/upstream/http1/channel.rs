@@ -22,6 +22,8 @@ use crate::upstream::meter::Metered;
 pub(crate) struct Channel {
     io: Io,
     exchange: Option<Exchange>,
+    /// It was found closed.
+    is_closed: bool,
 }
 
 /// One request and its response.
@@ -31,6 +33,8 @@ struct Exchange {
     /// Whether the connection was found open, and the request given to it.
     begun: bool,
     /// Whether the body may have more.
+    body_open: bool,
+    /// Whether some of the request may still go out.
     sending: bool,
     /// Reads the response's body; `None` before its head.
     decoder: Option<Decoder>,
@@ -43,11 +47,11 @@ struct Exchange {
 /// Why there is no response.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The connection was closed before any of the request went out; here it is back.
+    /// The connection was closed, or said something unasked, before any of the request went out; here it is back.
     Stale(Box<Request>),
     /// What came is no HTTP.
     Malformed,
-    /// The connection broke or ended, or the caller's body did.
+    /// The connection ended, or the caller's body broke off.
     Broken,
 }
 
@@ -69,13 +73,14 @@ pub(crate) enum Afterwards {
 impl Channel {
     /// A fresh connection.
     pub(crate) fn new(stream: Metered<Stream>) -> Self {
-        Self { io: Io::new(stream), exchange: None }
+        Self { io: Io::new(stream), exchange: None, is_closed: false }
     }
 
     /// Takes `request`, to be sent as its response is waited for.
     pub(crate) fn begin(&mut self, request: Request) {
         self.exchange = Some(Exchange {
             keep_alive: !request.is_last,
+            body_open: !request.body.is_end_stream(),
             request,
             begun: false,
             sending: true,
@@ -91,6 +96,7 @@ impl Channel {
         if !exchange.begun {
             // What is known of an idle connection is what came since it was last asked.
             if self.io.poll_fill(cx).is_ready() {
+                self.is_closed = true;
                 let stale = self.exchange.take().map(|exchange| Failed::Stale(Box::new(exchange.request)));
                 return Poll::Ready(Err(stale.unwrap_or(Failed::Broken)));
             }
@@ -122,7 +128,8 @@ impl Channel {
         self.exchange.as_ref().is_some_and(|exchange| exchange.sending)
     }
 
-    /// Sends the rest of the request; ready when all of it is out. A failure breaks the response off as well.
+    /// Sends the rest of the request; ready when all of it is out, or can't be sent: the response may still come. A
+    /// body that breaks off breaks the response off as well.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
         let Some(exchange) = &mut self.exchange else { return Poll::Ready(Ok(())) };
         let polled = exchange.poll_send(&mut self.io, cx);
@@ -152,7 +159,7 @@ impl Channel {
         }
         let is_clean = self.io.rest();
         match self.exchange.take() {
-            None if is_clean => Afterwards::Reusable,
+            None if is_clean && !self.is_closed => Afterwards::Reusable,
             Some(exchange) if exchange.broken => Afterwards::Broken,
             Some(exchange) if is_clean && exchange.keep_alive && exchange.is_over() => Afterwards::Reusable,
             Some(_) | None => Afterwards::Close,
@@ -182,12 +189,19 @@ impl Exchange {
 
     fn poll_head(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<ResponseHead, Failed>> {
         loop {
+            if io.skip_blank_lines() {
+                self.seen = 0;
+            }
             if !io.input.is_empty() && (self.seen == 0 || response::may_be_whole(&io.input, self.seen)) {
                 match response::parse(&mut io.input, self.request.is_head) {
                     Err(Malformed) => return Poll::Ready(Err(Failed::Malformed)),
                     Ok(Some(parsed)) => {
                         self.seen = 0;
                         match self.take_head(parsed) {
+                            // Another protocol begins behind a request, not in the middle of it.
+                            Some(head) if head.status == StatusCode::SWITCHING_PROTOCOLS && self.sending => {
+                                return Poll::Ready(Err(Failed::Malformed));
+                            }
                             Some(head) => return Poll::Ready(Ok(head)),
                             None => continue,
                         }
@@ -245,11 +259,11 @@ impl Exchange {
         }
     }
 
-    /// Sends what there is of the request; ready when all of it is out.
+    /// Sends what there is of the request; ready when it is over.
     fn poll_send(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), BrokenOff>> {
         loop {
             let mut waits = false;
-            while !self.request.encoder.is_done() && !waits && io.has_room() {
+            while self.body_open && !waits && io.has_room() {
                 match Pin::new(&mut self.request.body).poll_frame(cx) {
                     Poll::Pending => waits = true,
                     Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(BrokenOff)),
@@ -259,8 +273,14 @@ impl Exchange {
             }
             match io.poll_write(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => return Poll::Ready(Err(BrokenOff)),
-                Poll::Ready(Ok(())) if self.request.encoder.is_done() => {
+                Poll::Ready(Err(_)) => {
+                    self.sending = false;
+                    self.body_open = false;
+                    self.keep_alive = false;
+                    io.give_up();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Ok(())) if !self.body_open => {
                     self.sending = false;
                     return Poll::Ready(Ok(()));
                 }
@@ -284,6 +304,7 @@ impl Exchange {
     }
 
     fn end_body(&mut self, trailers: Option<&HeaderMap>, io: &mut Io) -> Result<(), BrokenOff> {
+        self.body_open = false;
         self.request.encoder.end(trailers, io.body()).map_err(|_| BrokenOff)
     }
 }

@@ -17,7 +17,7 @@ use super::channel::{BrokenOff, Channel};
 pub(crate) struct Duplex {
     shared: Arc<Mutex<Shared>>,
     /// Ends with this.
-    _sending: OwnedTask,
+    sending: OwnedTask,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Duplex {
                 reader.into_iter().for_each(Waker::wake);
             }
         });
-        Self { shared, _sending: sending.abort_on_drop() }
+        Self { shared, sending: sending.abort_on_drop() }
     }
 
     /// The next piece of the response's body.
@@ -62,9 +62,21 @@ impl Duplex {
         lock(&self.shared).channel.size_hint()
     }
 
-    /// The connection, if all of the request is out.
-    pub(crate) fn into_channel(self) -> Option<Box<Channel>> {
-        let shared = Arc::into_inner(self.shared)?;
+    /// The connection, if nothing more is sent.
+    pub(crate) fn into_channel(self) -> Result<Box<Channel>, Self> {
+        let Self { shared, sending } = self;
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => Ok(shared.into_inner().unwrap_or_else(PoisonError::into_inner).channel),
+            Err(shared) => Err(Self { shared, sending }),
+        }
+    }
+
+    /// The connection when nothing more is sent, for which there is no bound of its own.
+    pub(crate) async fn into_sent(self) -> Option<Box<Channel>> {
+        let Self { shared, sending } = self;
+        drop(sending);
+        let _sent_or_broken = poll_fn(|cx| lock(&shared).channel.poll_send(cx)).await;
+        let shared = Arc::into_inner(shared)?;
         Some(shared.into_inner().unwrap_or_else(PoisonError::into_inner).channel)
     }
 }

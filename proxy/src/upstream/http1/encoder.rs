@@ -51,11 +51,6 @@ impl Encoder {
         Self::Chunked(trailers)
     }
 
-    /// Whether all is written.
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self, Self::Done)
-    }
-
     /// Writes a piece of the body. What is beyond the length is left out.
     pub(super) fn data(&mut self, mut data: Bytes, out: &mut VecDeque<Bytes>) {
         match self {

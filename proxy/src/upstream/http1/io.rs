@@ -97,6 +97,23 @@ impl Io {
         self.unflushed = true;
     }
 
+    /// Forgets what is to be written: nobody takes it.
+    pub(super) fn give_up(&mut self) {
+        self.head = Vec::new();
+        self.head_written = 0;
+        self.body.clear();
+        self.unflushed = false;
+    }
+
+    /// Passes over empty lines; says whether there were any.
+    pub(super) fn skip_blank_lines(&mut self) -> bool {
+        let before = self.input.len();
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = &self.input[..] {
+            self.input.advance(if self.input[0] == b'\n' { 1 } else { 2 });
+        }
+        self.input.len() < before
+    }
+
     /// Where the pieces of a body go.
     pub(super) fn body(&mut self) -> &mut VecDeque<Bytes> {
         self.unflushed = true;

@@ -66,14 +66,14 @@ impl Request {
             write_header(&mut head, name.as_str(), value.as_bytes());
         }
         match framing {
-            Framing::Silent | Framing::Said(_) => {}
+            Framing::Silent | Framing::Dropped | Framing::Said(_) => {}
             Framing::Empty => write_header(&mut head, "content-length", b"0"),
             Framing::Length(length) => write_header(&mut head, "content-length", length.to_string().as_bytes()),
             Framing::Chunked => write_header(&mut head, "transfer-encoding", b"chunked"),
         }
         head.extend_from_slice(b"\r\n");
         let encoder = match framing {
-            Framing::Silent | Framing::Empty => Encoder::length(0),
+            Framing::Silent | Framing::Dropped | Framing::Empty => Encoder::length(0),
             Framing::Said(length) | Framing::Length(length) => Encoder::length(length),
             Framing::Chunked => Encoder::chunked(announced(headers)),
         };
@@ -84,8 +84,10 @@ impl Request {
 /// What a head says of its body.
 #[derive(Debug, Clone, Copy)]
 enum Framing {
-    /// There is none; the headers are left as they are.
+    /// There is none; what the headers say of it, if they do, is that.
     Silent,
+    /// There is none, whatever length the headers say.
+    Dropped,
     /// There is none, and this has to be said.
     Empty,
     /// The headers say the length already.
@@ -102,7 +104,12 @@ impl Framing {
         if body.is_end_stream() {
             // Envoy: a request that may have a body and has none says so.
             let without = [Method::GET, Method::HEAD, Method::DELETE, Method::TRACE, Method::CONNECT];
-            return if said || upgrade || without.contains(method) { Self::Silent } else { Self::Empty };
+            return match (said, response::content_length(headers)) {
+                (true, Ok(Some(0))) => Self::Silent,
+                _ if !upgrade && !without.contains(method) => Self::Empty,
+                (true, _) => Self::Dropped,
+                (false, _) => Self::Silent,
+            };
         }
         match (response::content_length(headers), body.size_hint().exact()) {
             (Ok(Some(length)), _) => Self::Said(length),
@@ -113,7 +120,7 @@ impl Framing {
 
     /// Whether a `content-length` among the headers is no good.
     fn replaces_length(self) -> bool {
-        matches!(self, Self::Length(_) | Self::Chunked)
+        matches!(self, Self::Empty | Self::Dropped | Self::Length(_) | Self::Chunked)
     }
 }
 
@@ -137,6 +144,9 @@ fn write_target(head: &mut Vec<u8>, target: &str) {
         return head.extend_from_slice(target.as_bytes());
     }
     let path = PathAndQuery::try_from(target).unwrap_or(PathAndQuery::from_static("/"));
+    if !path.as_str().starts_with(['/', '*']) {
+        head.push(b'/');
+    }
     head.extend_from_slice(path.as_str().as_bytes());
 }
 

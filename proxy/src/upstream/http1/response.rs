@@ -42,9 +42,9 @@ pub(super) fn parse(input: &mut BytesMut, to_head: bool) -> Result<Option<Parsed
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         let length = match config.parse_response_with_uninit_headers(&mut response, input, &mut room) {
-            Ok(httparse::Status::Complete(length)) => length,
+            Ok(httparse::Status::Complete(length)) if length <= HEAD_MAX => length,
             Ok(httparse::Status::Partial) if input.len() < HEAD_MAX => return Ok(None),
-            Ok(httparse::Status::Partial) | Err(_) => return Err(Malformed),
+            Ok(_) | Err(_) => return Err(Malformed),
         };
         let start = input.as_ptr() as usize;
         let range = |part: &[u8]| {

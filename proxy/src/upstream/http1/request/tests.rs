@@ -28,6 +28,10 @@ fn a_request_that_may_have_a_body_and_has_none_says_so_last() {
     let said = head(&Method::PUT, "/", "a", &[(CONTENT_LENGTH, "0"), (ACCEPT, "*/*")], false);
     assert_eq!(said, "PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\naccept: */*\r\n\r\n");
     assert!(!head(&Method::DELETE, "/", "a", &[], false).contains("content-length"));
+    // A length that a route adds beside no body would take from the next request.
+    assert!(!head(&Method::GET, "/", "a", &[(CONTENT_LENGTH, "5")], false).contains("content-length"));
+    let added = head(&Method::PUT, "/", "a", &[(CONTENT_LENGTH, "5")], false);
+    assert!(added.ends_with("\r\ncontent-length: 0\r\n\r\n"));
     assert!(!head(&Method::POST, "/", "a", &[], true).contains("content-length"));
 }
 
@@ -40,7 +44,9 @@ fn the_framing_is_our_own() {
 fn nothing_in_path_or_host_ends_a_line() {
     let sent = head(&Method::GET, "/a b\r\nx: y", "a\r\nx: y", &[], false);
     assert_eq!(sent, "GET / HTTP/1.1\r\nhost: a??x: y\r\n\r\n");
-    assert!(head(&Method::GET, "", "a", &[], false).starts_with("GET / HTTP/1.1\r\n"));
+    for (path, sent) in [("", "/"), ("*", "*"), ("?x=1", "/?x=1")] {
+        assert!(head(&Method::OPTIONS, path, "a", &[], false).starts_with(&format!("OPTIONS {sent} HTTP/1.1\r\n")));
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn every_row_is_taken_as_envoy_takes_it_or_the_ledger_says_why() {
         for row in &wanted() {
             let theirs = envoy.run(&platform, row, &upstream, &pki).await;
             let differences = theirs.differences(&ours.run(&platform, row, &upstream, &pki).await);
-            tally.add(&row.name, None, &differences);
+            tally.add(&row.name, &differences);
         }
         tally.judge();
     });
@@ -50,7 +50,7 @@ fn every_operator_of_access_logs_says_what_envoys_says_or_the_ledger_says_why() 
         for row in wanted().iter().filter(|row| row.has_fixed_log()) {
             let theirs = envoy.log_of(&platform, row, &upstream, &pki).await;
             let differences = LogLine::differences(&theirs, &ours.log_of(&platform, row, &upstream, &pki).await);
-            tally.add(&format!("log/{}", row.name), Some(&row.name), &differences);
+            tally.add(&format!("log/{}", row.name), &differences);
         }
         tally.judge();
     });
@@ -82,10 +82,8 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// `kin` is a row whose reason, if it has one, is one here too.
-    fn add(&mut self, row: &str, kin: Option<&str>, differences: &[String]) {
-        let inherited = kin.and_then(|kin| self.ledger.reason(kin)).filter(|_| !differences.is_empty());
-        match (differences.is_empty(), self.ledger.reason(row).or(inherited)) {
+    fn add(&mut self, row: &str, differences: &[String]) {
+        match (differences.is_empty(), self.ledger.reason(row)) {
             (true, None) => self.equal += 1,
             (false, Some(_)) => self.known += 1,
             (true, Some(_)) => {

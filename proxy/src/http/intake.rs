@@ -88,8 +88,9 @@ impl Intake {
     }
 
     fn judge(&mut self, version: Version, host_missing: bool, manager: &HttpManager) -> Option<Failure> {
+        // Those of HTTP/1 were counted before.
         if self.headers.len() > manager.headers_max {
-            return Some(Failure::TooManyHeaders);
+            return Some(Failure::TooManyHeaders("http2.too_many_headers"));
         }
         if host_missing {
             return Some(Failure::MissingHost);

@@ -157,7 +157,7 @@ fn read(bytes: &[u8], limits: Limits) -> Result<Option<Head>, Refusal> {
             Some(line) => {
                 count += 1;
                 if count > limits.headers_max {
-                    return Err(Failure::TooManyHeaders.into());
+                    return Err(Failure::TooManyHeaders("http1.too_many_headers").into());
                 }
                 fields.read(line)?;
             }

@@ -23,8 +23,8 @@ pub enum Failure {
     UnknownTransferCoding,
     /// The request head is larger than allowed.
     HeadersTooLarge,
-    /// The request head has more headers than allowed.
-    TooManyHeaders,
+    /// The request head has more headers than allowed. The details say in which protocol.
+    TooManyHeaders(&'static str),
     /// The request line alone is larger than a head may be.
     UriTooLong,
     /// TRACE, which shows a caller what it may not see.
@@ -145,9 +145,9 @@ impl Failure {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                 reply(status, Some(DPE), "http1.headers_too_large", too_large).closing()
             }
-            Self::TooManyHeaders => {
+            Self::TooManyHeaders(details) => {
                 let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-                reply(status, Some(DPE), "http1.too_many_headers", too_large).closing()
+                reply(status, Some(DPE), details, too_large).closing()
             }
             Self::UriTooLong => {
                 reply(StatusCode::URI_TOO_LONG, Some(DPE), "http1.uri_too_long", "URI Too Long").closing()

@@ -37,8 +37,7 @@ pub(super) struct Parsed {
 /// Takes a head off `input`; `None`: it has not come whole. `to_head`: it answers HEAD.
 pub(super) fn parse(input: &mut BytesMut, to_head: bool) -> Result<Option<Parsed>, Malformed> {
     let mut room = [const { MaybeUninit::uninit() }; HEADERS_MAX];
-    let mut ranges = [((0, 0), (0, 0)); HEADERS_MAX];
-    let (length, status, minor, count) = {
+    let (length, status, minor, ranges) = {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
         let length = match config.parse_response_with_uninit_headers(&mut response, input, &mut room) {
@@ -51,17 +50,15 @@ pub(super) fn parse(input: &mut BytesMut, to_head: bool) -> Result<Option<Parsed
             let from = part.as_ptr() as usize - start;
             (from, from + part.len())
         };
-        for (header, place) in response.headers.iter().zip(&mut ranges) {
-            *place = (range(header.name.as_bytes()), range(header.value));
-        }
-        (length, response.code, response.version, response.headers.len())
+        let ranges = response.headers.iter().map(|header| (range(header.name.as_bytes()), range(header.value)));
+        (length, response.code, response.version, ranges.collect::<Vec<_>>())
     };
     let status = status.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Malformed)?;
     let bytes = input.split_to(length).freeze();
-    let mut headers = HeaderList::with_capacity(count + ROOM_TO_ADD);
-    for ((name_from, name_to), value) in &ranges[..count] {
-        let name = HeaderName::from_bytes(&bytes[*name_from..*name_to]).map_err(|_| Malformed)?;
-        headers.append(name, value_of(&bytes, *value)?);
+    let mut headers = HeaderList::with_capacity(ranges.len() + ROOM_TO_ADD);
+    for ((name_from, name_to), value) in ranges {
+        let name = HeaderName::from_bytes(&bytes[name_from..name_to]).map_err(|_| Malformed)?;
+        headers.append(name, value_of(&bytes, value)?);
     }
     let keep_alive = status != StatusCode::SWITCHING_PROTOCOLS && stays_open(&headers, minor == Some(1));
     let decoder = decoder(status, &headers, minor == Some(1), to_head)?;

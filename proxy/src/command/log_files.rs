@@ -1,17 +1,20 @@
 //! The files that access logs go to: one for each path, opened once and shared by all workers, each of which gathers
 //! its lines in a buffer of its own.
 //!
-//! A buffer is written when it has 64 KiB, once a second, and at the end. Files are appended to, made where there is
-//! none, and opened anew when told (by SIGUSR1 or the admin port), as after a rotation. `/dev/stdout` and
-//! `/dev/stderr` are the process's own streams.
+//! A buffer is handed to the file's thread when it has 64 KiB, once a second, and at the end. Files are appended to,
+//! made where there is none, and opened anew when told (by SIGUSR1 or the admin port), as after a rotation.
+//! `/dev/stdout` and `/dev/stderr` are the process's own streams.
+//!
+//! - [`file`]: one file and its thread
+
+mod file;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use file::{Backlog, LogFile};
 use wavetank_platform::Platform;
 use wavetank_platform::spawn::OwnedTask;
 use wavetank_proxy::stats::LogCounts;
@@ -22,6 +25,9 @@ const BUFFERED_MAX: usize = 64 * 1024;
 /// How long a line waits before it is written.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the end waits for files to be written.
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+
 /// Files, at most: the lines of others are lost.
 const FILES_MAX: usize = 256;
 
@@ -30,35 +36,13 @@ const FILES_MAX: usize = 256;
 pub(super) struct LogFiles {
     files: Mutex<BTreeMap<Arc<str>, Arc<LogFile>>>,
     workers: Mutex<Vec<Weak<WorkerLogs>>>,
-    /// That there are too many has been told.
+    /// That there are too many, of them or of threads, has been told.
     told: AtomicBool,
     counts: Arc<LogCounts>,
+    backlog: Arc<Backlog>,
 }
 
-/// One file.
-#[derive(Debug)]
-struct LogFile {
-    path: Arc<str>,
-    out: Mutex<Out>,
-    counts: Arc<LogCounts>,
-}
-
-#[derive(Debug, Default)]
-struct Out {
-    /// `None`: not open yet, or not to be opened.
-    target: Option<Target>,
-    /// That lines are lost has been told.
-    told: bool,
-}
-
-#[derive(Debug)]
-enum Target {
-    Stdout,
-    Stderr,
-    File(File),
-}
-
-/// One worker's lines that wait. They are written when this is dropped, at the latest.
+/// One worker's lines that wait. They are handed over when this is dropped, at the latest.
 #[derive(Debug)]
 pub(super) struct WorkerLogs {
     files: Arc<LogFiles>,
@@ -84,10 +68,18 @@ impl LogFiles {
         worker
     }
 
-    /// Writes all that waits.
-    pub(super) fn flush(&self) {
+    /// Hands over all that waits.
+    fn flush(&self) {
         let workers: Vec<_> = lock(&self.workers).iter().filter_map(Weak::upgrade).collect();
         workers.iter().for_each(|worker| worker.flush());
+    }
+
+    /// Hands over all that waits, and waits until it is written, for two seconds at most.
+    pub(super) fn settle(&self) {
+        self.flush();
+        if !self.backlog.settle(SETTLE_MAX) {
+            tracing::error!("access logs are written too slowly; their last lines are lost");
+        }
     }
 
     /// Opens every file anew. What waits goes to the new ones.
@@ -121,9 +113,15 @@ impl LogFiles {
             }
             return None;
         }
-        let file = Arc::new(LogFile { path: path.clone(), out: Mutex::default(), counts: self.counts.clone() });
-        files.insert(path.clone(), file.clone());
-        Some(file)
+        match LogFile::start(path, &self.counts, &self.backlog) {
+            Ok(file) => Some(files.entry(path.clone()).or_insert(Arc::new(file)).clone()),
+            Err(error) => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%path, %error, "no thread for an access log; its lines are lost");
+                }
+                None
+            }
+        }
     }
 }
 
@@ -157,68 +155,8 @@ impl Drop for WorkerLogs {
 
 impl Buffer {
     fn flush(&mut self) {
-        if self.lines.is_empty() {
-            return;
-        }
-        self.file.write(&self.lines);
-        self.lines.clear();
-    }
-}
-
-impl LogFile {
-    /// Writes whole lines. Those that cannot be written are lost, which is counted, and told once until lines are
-    /// written again.
-    fn write(&self, lines: &[u8]) {
-        let mut out = lock(&self.out);
-        match out.write(&self.path, lines) {
-            Ok(()) => {
-                out.told = false;
-                self.counts.note_written();
-            }
-            Err(error) => {
-                self.counts.note_lost();
-                if !std::mem::replace(&mut out.told, true) {
-                    tracing::error!(path = %self.path, %error, "access log cannot be written; its lines are lost");
-                }
-            }
-        }
-    }
-
-    fn reopen(&self) {
-        let mut out = lock(&self.out);
-        match Target::open(&self.path) {
-            Ok(target) => out.target = Some(target),
-            Err(error) => {
-                self.counts.note_unopened();
-                tracing::error!(path = %self.path, %error, "access log cannot be opened anew; the old one stays");
-            }
-        }
-    }
-}
-
-impl Out {
-    fn write(&mut self, path: &str, lines: &[u8]) -> io::Result<()> {
-        if self.target.is_none() {
-            self.target = Some(Target::open(path)?);
-        }
-        match &mut self.target {
-            Some(Target::File(file)) => file.write_all(lines),
-            Some(Target::Stdout) => {
-                let mut stream = io::stdout().lock();
-                stream.write_all(lines).and_then(|()| stream.flush())
-            }
-            Some(Target::Stderr) => io::stderr().lock().write_all(lines),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Target {
-    fn open(path: &str) -> io::Result<Self> {
-        match path {
-            "/dev/stdout" => Ok(Self::Stdout),
-            "/dev/stderr" => Ok(Self::Stderr),
-            path => OpenOptions::new().append(true).create(true).open(path).map(Self::File),
+        if !self.lines.is_empty() {
+            self.file.write(std::mem::take(&mut self.lines));
         }
     }
 }
@@ -230,6 +168,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
     use std::path::PathBuf;
 
     struct Folder(PathBuf);
@@ -274,9 +214,10 @@ mod tests {
         say(&one, &path, "one\n");
         say(&two, &path, "two\n");
         assert_eq!(read(&path), "before\n");
-        files.flush();
+        files.settle();
         say(&one, &path, "three\n");
         drop(one);
+        files.settle();
         assert_eq!(read(&path), "before\none\ntwo\nthree\n");
         assert_eq!(counted(&files), (3, 0));
     }
@@ -288,6 +229,7 @@ mod tests {
         say(&worker, &path, &"x".repeat(BUFFERED_MAX - 1));
         assert_eq!(read(&path), "");
         say(&worker, &path, "\n");
+        assert!(files.backlog.settle(SETTLE_MAX));
         assert_eq!(read(&path).len(), BUFFERED_MAX);
     }
 
@@ -296,13 +238,13 @@ mod tests {
         let (folder, files) = (Folder::new("reopen"), Arc::new(LogFiles::default()));
         let (worker, path, old) = (files.worker(), folder.path("a"), folder.path("a.1"));
         say(&worker, &path, "one\n");
-        files.flush();
+        files.settle();
         std::fs::rename(&*path, &*old).unwrap();
         say(&worker, &path, "two\n");
-        files.flush();
+        files.settle();
         say(&worker, &path, "three\n");
         files.reopen();
-        files.flush();
+        files.settle();
         assert_eq!((read(&old).as_str(), read(&path).as_str()), ("one\ntwo\n", "three\n"));
     }
 
@@ -311,12 +253,42 @@ mod tests {
         let (folder, files) = (Folder::new("lost"), Arc::new(LogFiles::default()));
         let (worker, path) = (files.worker(), folder.path("no/a"));
         say(&worker, &path, "lost\n");
-        files.flush();
+        files.settle();
         assert_eq!(counted(&files), (0, 1));
         std::fs::create_dir_all(folder.0.join("no")).unwrap();
         say(&worker, &path, "kept\n");
-        files.flush();
+        files.settle();
         assert_eq!(read(&path), "kept\n");
+    }
+
+    /// Once, a worker waited for whoever reads the process's output.
+    #[test]
+    fn a_pipe_that_nobody_reads_loses_whole_lines_and_holds_up_nobody() {
+        let files = Arc::new(LogFiles::default());
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let path: Arc<str> = format!("/proc/self/fd/{}", writer.as_raw_fd()).into();
+        let worker = files.worker();
+        let line = format!("{}\n", "x".repeat(1023));
+        let written = 2 * file::QUEUED_MAX * BUFFERED_MAX / line.len();
+        for _ in 0..written {
+            say(&worker, &path, &line);
+        }
+        let (_, lost) = counted(&files);
+        assert!(lost > 0);
+        let read = std::thread::Builder::new().spawn(move || {
+            let mut read = String::new();
+            reader.read_to_string(&mut read).unwrap();
+            read
+        });
+        files.settle();
+        say(&worker, &path, "last\n");
+        files.settle();
+        drop((worker, files, writer));
+        let read = read.unwrap().join().unwrap();
+        let (whole, last) = read.split_at(read.len() - "last\n".len());
+        assert_eq!(last, "last\n");
+        assert!(whole.lines().all(|own| own.len() == 1023));
+        assert_eq!(whole.lines().count() as u64 + lost * (BUFFERED_MAX / line.len()) as u64, written as u64);
     }
 
     #[test]
@@ -326,7 +298,7 @@ mod tests {
         for number in 0..=FILES_MAX {
             say(&worker, &folder.path(&number.to_string()), "x\n");
         }
-        files.flush();
+        files.settle();
         assert_eq!(counted(&files), (FILES_MAX as u64, 1));
     }
 }

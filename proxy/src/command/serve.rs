@@ -76,7 +76,7 @@ async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
         }
     }
     records.flush();
-    logs.flush();
+    logs.settle();
     drop(admin);
     tracing::info!(drained, "ended");
     Ok(())

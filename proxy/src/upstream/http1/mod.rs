@@ -18,3 +18,6 @@ mod encoder;
 mod io;
 pub(crate) mod request;
 mod response;
+
+#[cfg(test)]
+mod tests;

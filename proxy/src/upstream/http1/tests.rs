@@ -1,0 +1,265 @@
+//! Answers damaged at random: what is taken for one is what hyper takes for it, however its bytes come.
+//!
+//! Were the two of different minds about where an answer ends, what follows it could be taken for the answer to the
+//! next request.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{HeaderName, HeaderValue, Method};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wavetank_platform::Stream;
+
+use super::channel::{Channel, Failed};
+use super::request::Request;
+use crate::http::headers::HeaderList;
+use crate::http::headers::upstream::Target;
+use crate::http::request_body::RequestBody;
+use crate::upstream::meter::{Meter, Metered};
+
+/// Cases of each property.
+const CASES: u32 = 10_000;
+
+/// A stream that gives these bytes, so many at a time, once something was written to it, and then ends.
+struct Script {
+    bytes: Vec<u8>,
+    piece: usize,
+    begun: bool,
+}
+
+impl Script {
+    fn new(bytes: &[u8], piece: usize) -> Self {
+        Self { bytes: bytes.to_vec(), piece, begun: false }
+    }
+}
+
+impl AsyncRead for Script {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.begun {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let count = buf.remaining().min(self.bytes.len()).min(self.piece);
+        buf.put_slice(&self.bytes.drain(..count).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Script {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.begun = true;
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What somebody takes for the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    /// Status, headers, body and trailers; whether it came to its end.
+    Some { status: u16, headers: Vec<(String, Vec<u8>)>, body: Vec<u8>, trailers: usize, whole: bool },
+    /// What came is none, or not whole.
+    None,
+}
+
+/// hyper keeps fields of one name together.
+fn by_name<'a>(fields: impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)>) -> Vec<(String, Vec<u8>)> {
+    let mut named: Vec<_> = fields.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    named
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn by_ours(bytes: &[u8], piece: usize, method: &Method) -> Answer {
+    let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let stream = Stream::new(Script::new(bytes, piece), address, address, None);
+    let mut channel = Channel::new(Metered::new(stream, Arc::new(Meter::default())));
+    let target = Target { authority: "a.test".into(), path_and_query: "/".into() };
+    channel.begin(Request::new(method, &target, &HeaderList::new(), RequestBody::Empty, false, None));
+    block_on(async {
+        let head = match poll_fn(|cx| channel.poll_response(cx)).await {
+            Ok(head) => head,
+            Err(Failed::Stale(_) | Failed::Malformed | Failed::Broken) => return Answer::None,
+        };
+        let (mut body, mut trailers) = (Vec::new(), 0);
+        let whole = loop {
+            match poll_fn(|cx| channel.poll_frame(cx)).await {
+                None => break true,
+                Some(Err(_)) => break false,
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => body.extend_from_slice(&data),
+                    Err(frame) => trailers += frame.into_trailers().map_or(0, |trailers| trailers.len()),
+                },
+            }
+        };
+        Answer::Some { status: head.status.as_u16(), headers: by_name(head.headers.iter()), body, trailers, whole }
+    })
+}
+
+fn by_hyper(bytes: &[u8], method: &Method) -> Answer {
+    block_on(async {
+        let io = TokioIo::new(Script::new(bytes, usize::MAX));
+        let (mut sender, conn) = hyper::client::conn::http1::handshake(io).await.unwrap();
+        let request = http::Request::builder().method(method).uri("/").header("host", "a.test");
+        let request = request.body(Empty::<Bytes>::new()).unwrap();
+        let asking = async {
+            let Ok(response) = sender.send_request(request).await else { return Answer::None };
+            let (head, mut incoming) = response.into_parts();
+            let (mut body, mut trailers, mut whole) = (Vec::new(), 0, true);
+            while let Some(frame) = incoming.frame().await {
+                match frame.map(hyper::body::Frame::into_data) {
+                    Ok(Ok(data)) => body.extend_from_slice(&data),
+                    Ok(Err(frame)) => trailers += frame.into_trailers().map_or(0, |trailers| trailers.len()),
+                    Err(_) => {
+                        whole = false;
+                        break;
+                    }
+                }
+            }
+            Answer::Some { status: head.status.as_u16(), headers: by_name(head.headers.iter()), body, trailers, whole }
+        };
+        let (answer, _ended) = tokio::join!(asking, conn);
+        answer
+    })
+}
+
+const STATUSES: [&str; 8] = [
+    "HTTP/1.1 200 OK\r\n",
+    "HTTP/1.1 200\r\n",
+    "HTTP/1.0 200 OK\r\n",
+    "HTTP/1.1 204 No Content\r\n",
+    "HTTP/1.1 304 Not Modified\r\n",
+    "HTTP/1.1 100 Continue\r\n",
+    "HTTP/1.1 103 Early Hints\r\n",
+    "HTTP/1.1 500 Internal Server Error\r\n",
+];
+
+/// Header lines, those that a smuggler would try among them.
+const LINES: [&str; 16] = [
+    "x: 1\r\n",
+    "content-length: 3\r\n",
+    "Content-Length: 0\r\n",
+    "content-length: 30\r\n",
+    "content-length:\t3\r\n",
+    "content-length: 3,3\r\n",
+    "content-length : 3\r\n",
+    "content-length: +3\r\n",
+    "transfer-encoding: chunked\r\n",
+    "transfer-encoding: identity\r\n",
+    "transfer-encoding: gzip, chunked\r\n",
+    "transfer-encoding: chunked, gzip\r\n",
+    "transfer-encoding:\x0bchunked\r\n",
+    " transfer-encoding: chunked\r\n",
+    "x: 1\ntransfer-encoding: chunked\r\n",
+    "connection: close\r\n",
+];
+
+#[derive(Debug, Clone)]
+enum Framing {
+    None,
+    Length(usize),
+    Chunks(Vec<usize>, bool),
+}
+
+fn response((status, framing, lines): &(usize, Framing, Vec<usize>)) -> String {
+    let mut text = STATUSES[*status].to_owned();
+    lines.iter().for_each(|line| text += LINES[*line]);
+    // A body that would be an answer to whoever takes it for one.
+    let data = |count: usize| "HTTP/1.1 200 Smuggled\r\ncontent-length: 0\r\n\r\n".chars().cycle().take(count);
+    match framing {
+        Framing::None => text + "\r\n",
+        Framing::Length(count) => {
+            format!("{text}content-length: {count}\r\n\r\n{}", data(*count).collect::<String>())
+        }
+        Framing::Chunks(sizes, extra) => {
+            text += "transfer-encoding: chunked\r\n\r\n";
+            for size in sizes {
+                let extension = if *extra { ";a=\"b\"" } else { "" };
+                text += &format!("{size:x}{extension}\r\n{}\r\n", data(*size).collect::<String>());
+            }
+            text + if *extra { "0\r\nx-t: 1\r\n\r\n" } else { "0\r\n\r\n" }
+        }
+    }
+}
+
+const DAMAGE: &[u8] = b"\r\n \t:;,0f\0\x0b-x#\x80";
+
+/// What an endpoint sends: most has no line that does not belong there, and most is not damaged.
+fn sent() -> impl Strategy<Value = Vec<u8>> {
+    let framing = prop_oneof![
+        Just(Framing::None),
+        (0usize..60).prop_map(Framing::Length),
+        (vec(1usize..50, 0..4), any::<bool>()).prop_map(|(sizes, extra)| Framing::Chunks(sizes, extra)),
+    ];
+    let lines = prop_oneof![3 => Just(Vec::new()), 1 => vec(0..LINES.len(), 1..3)];
+    let responses = vec((0..STATUSES.len(), framing, lines), 1..4);
+    let damage = vec((any::<prop::sample::Index>(), 0usize..4, 0usize..DAMAGE.len()), 0..3);
+    (responses, damage).prop_map(|(responses, damage)| {
+        let mut bytes = responses.iter().map(response).collect::<String>().into_bytes();
+        for (at, how, with) in damage {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = DAMAGE[with],
+                1 => bytes.insert(at, DAMAGE[with]),
+                2 if bytes.len() > 1 => {
+                    bytes.remove(at);
+                }
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        bytes
+    })
+}
+
+fn check(property: impl Fn(Vec<u8>, Method) -> Result<(), TestCaseError>) {
+    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let method = prop_oneof![4 => Just(Method::GET), 1 => Just(Method::HEAD)];
+    runner.run(&(sent(), method), |(bytes, method)| property(bytes, method)).unwrap();
+}
+
+#[test]
+fn what_is_taken_for_an_answer_is_what_hyper_takes_for_it() {
+    let whole = std::cell::Cell::new(0);
+    check(|bytes, method| {
+        let ours = by_ours(&bytes, usize::MAX, &method);
+        if matches!(ours, Answer::Some { whole: true, .. }) {
+            prop_assert_eq!(&ours, &by_hyper(&bytes, &method), "{:?}", String::from_utf8_lossy(&bytes));
+            whole.set(whole.get() + 1);
+        }
+        Ok(())
+    });
+    assert!(whole.get() > CASES / 3, "few answers were compared: {}", whole.get());
+}
+
+#[test]
+fn what_is_taken_for_an_answer_does_not_depend_on_how_its_bytes_come() {
+    check(|bytes, method| {
+        let at_once = by_ours(&bytes, usize::MAX, &method);
+        for piece in [1, 2, 7] {
+            let in_pieces = by_ours(&bytes, piece, &method);
+            prop_assert_eq!(&at_once, &in_pieces, "by {}: {:?}", piece, String::from_utf8_lossy(&bytes));
+        }
+        Ok(())
+    });
+}

@@ -270,6 +270,18 @@ async fn head_has_the_headers_and_no_body() {
 }
 
 #[tokio::test]
+async fn what_is_not_modified_keeps_the_length_that_it_has() {
+    let (bench, _origin) = to_origin(&[Act::Answer("HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n")]).await;
+    let mut stream = bench.connect().await;
+    for _ in 0..2 {
+        tokio::io::AsyncWriteExt::write_all(&mut stream, GET.as_bytes()).await.unwrap();
+        let answer = read_answer(&mut stream, true).await;
+        assert_eq!(answer, format!("HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n{UST}{DS}\r\n"));
+    }
+    assert!(bench.records.wait(2).await.iter().all(|record| record.flags.is_empty() && record.bytes_sent == 0));
+}
+
+#[tokio::test]
 async fn unframed_and_hinted_responses_pass() {
     let chunked = format!("HTTP/1.1 200 OK\r\n{UST}{DS}transfer-encoding: chunked\r\n\r\n3\r\nold\r\n0\r\n\r\n");
     for (act, wanted) in [

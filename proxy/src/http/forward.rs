@@ -136,14 +136,15 @@ fn answer(
     if completed.is_none() || is_upgrade {
         headers.remove(&names::UPSTREAM_SERVICE_TIME);
     }
-    let zero = headers.get(&CONTENT_LENGTH).is_some_and(|length| length == "0");
+    let length = headers.get(&CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let unsent = length.filter(|length| *length == 0 || status == StatusCode::NOT_MODIFIED);
     answering.upstream(status, headers, record, |record| match upgrade.filter(|_| switched) {
         Some(ours) => {
             answering.caller.passage.open();
             answering.caller.set_tunnel(Box::pin(tunnel::run(ours, record, lent)));
             ResponseBody::Empty
         }
-        None => ResponseBody::relay(watchdog, record, lent, zero),
+        None => ResponseBody::relay(watchdog, record, lent, unsent),
     })
 }
 

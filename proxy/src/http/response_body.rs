@@ -23,9 +23,11 @@ use crate::upstream::lease::Lease;
 pub(crate) enum ResponseBody {
     /// None; the record is closed.
     Empty,
-    /// None, and the headers say so: hyper leaves their `content-length: 0` in its place only while it
-    /// still expects an end. The record is closed.
-    Zero {
+    /// None, and the headers name a length: 0, or with a 304 what it would have been. hyper leaves that in its
+    /// place only while it still expects a body of this length. The record is closed.
+    Unsent {
+        /// What the headers say.
+        length: u64,
         /// Whether hyper has been told of the end.
         ended: bool,
     },
@@ -65,13 +67,22 @@ impl ResponseBody {
         Self::Local { text: Some(text), record: Some(record) }
     }
 
-    /// An endpoint's response, with the connection it comes on. `zero`: it says that its length is 0.
-    pub(crate) fn relay(watchdog: Watchdog, record: OpenRecord, mut lent: (Lease, Active), zero: bool) -> Self {
+    /// An endpoint's response, with the connection it comes on. `length`: what its headers say of a body that is not
+    /// sent.
+    pub(crate) fn relay(
+        watchdog: Watchdog,
+        record: OpenRecord,
+        mut lent: (Lease, Active),
+        length: Option<u64>,
+    ) -> Self {
         if lent.0.is_end_stream() {
             give_back(&mut lent.0, &watchdog);
             let http1 = record.record.protocol == Protocol::Http1;
             record.close();
-            return if zero && http1 { Self::Zero { ended: false } } else { Self::Empty };
+            return match length.filter(|_| http1) {
+                Some(length) => Self::Unsent { length, ended: false },
+                None => Self::Empty,
+            };
         }
         Self::Upstream(Box::new(Relay { watchdog, record: Some(record), lent: Some(lent), broken: None }))
     }
@@ -177,7 +188,7 @@ impl Body for ResponseBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Zero { ended } => {
+            Self::Unsent { ended, .. } => {
                 *ended = true;
                 Poll::Ready(None)
             }
@@ -196,7 +207,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Zero { ended } => *ended,
+            Self::Unsent { ended, .. } => *ended,
             Self::Local { text, .. } => text.is_none(),
             Self::Upstream(relay) => relay.broken.is_none() && relay.record.is_none(),
         }
@@ -204,7 +215,8 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty | Self::Zero { .. } => SizeHint::with_exact(0),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Unsent { length, .. } => SizeHint::with_exact(*length),
             Self::Local { text, .. } => SizeHint::with_exact(text.as_ref().map_or(0, Bytes::len) as u64),
             Self::Upstream(relay) => {
                 relay.lent.as_ref().map_or(SizeHint::with_exact(0), |(lease, _)| lease.size_hint())

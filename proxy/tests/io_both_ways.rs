@@ -11,6 +11,7 @@ use io_support::*;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::mpsc::UnboundedSender;
 use wavetank_platform::{BoxFuture, ConnectOptions, ListenOptions, Listener, Net, Platform, Stream};
+use wavetank_proxy::snapshot::route::{ClusterChoice, Forward, RetryOn, RetryPolicy};
 
 /// Long beside what any step takes, short beside the proxy's own timeouts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -390,4 +391,48 @@ async fn a_change_of_protocol_before_the_request_is_out_is_no_answer() {
     stream.write_all(HALF.as_bytes()).await.unwrap();
     let answer = soon(&platform, read_answer(&mut stream, false)).await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
+/// What a caller sends while another attempt is waited for belongs to that attempt.
+#[tokio::test]
+async fn an_attempt_that_was_refused_early_takes_nothing_of_the_body_from_the_next() {
+    let platform = host();
+    let (refused, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let first = Arc::new(AtomicUsize::new(0));
+    let (address, _connections) = origin(&platform, move |mut read, mut write| {
+        let (refused, number) = (refused.clone(), first.fetch_add(1, Ordering::SeqCst));
+        async move {
+            assert!(read_head(&mut read).await);
+            let mut body = vec![0; if number == 0 { 3 } else { 6 }];
+            read.read_exact(&mut body).await.unwrap();
+            if number > 0 {
+                write.write_all(OK.as_bytes()).await.unwrap();
+                refused.send(body).unwrap();
+                return;
+            }
+            write.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            refused.send(Vec::new()).unwrap();
+            let mut rest = Vec::new();
+            let _ended = read.read_to_end(&mut rest).await;
+            refused.send(rest).unwrap();
+        }
+    })
+    .await;
+    let mut conditions = RetryOn::default();
+    conditions.add("5xx").unwrap();
+    let mut policy = RetryPolicy::new(conditions, 1);
+    policy.backoff_base = Duration::from_millis(500);
+    policy.backoff_max = Duration::from_millis(500);
+    let mut to = Forward::to(ClusterChoice::Single("up".into()));
+    to.retry_policy = Some(policy.into());
+    let handler = http(manager(vec![forward(to)]));
+    let bench = Bench::start(&platform, snapshot(handler, vec![cluster("up", &[address])])).await;
+    let mut stream = bench.connect().await;
+    stream.write_all(HALF.as_bytes()).await.unwrap();
+    soon(&platform, told.recv()).await.unwrap();
+    stream.write_all(b"def").await.unwrap();
+    let mut bodies = vec![soon(&platform, told.recv()).await.unwrap(), soon(&platform, told.recv()).await.unwrap()];
+    bodies.sort();
+    assert_eq!(bodies, [&b""[..], b"abcdef"]);
+    assert!(soon(&platform, read_answer(&mut stream, false)).await.ends_with("\r\n\r\nok"));
 }

@@ -10,6 +10,8 @@ mod resources;
 mod script;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use envoy_types::pb::envoy::config::accesslog::v3 as log;
@@ -25,18 +27,21 @@ struct Story {
     mesh: u16,
     admin: u16,
     folder: PathBuf,
+    /// Requests that the origin has had.
+    asked: Arc<AtomicUsize>,
 }
 
 impl Story {
     async fn open(name: &str) -> Self {
-        Self::open_with(name, None).await
+        Self::open_with(name, None, Duration::ZERO).await
     }
 
-    /// With the log at `path`, else in the file `log`; standard output goes to the file `output`.
-    async fn open_with(name: &str, path: Option<&str>) -> Self {
+    /// With the log at `path`, else in the file `log`; standard output goes to the file `output`. Each answer takes
+    /// `delay`.
+    async fn open_with(name: &str, path: Option<&str>, delay: Duration) -> Self {
         let platform = linux::platform().expect("the door");
         let [xds, mesh, admin] = free_ports(&platform).await;
-        let (origin, _) = serve_origin(&platform, Duration::ZERO).await;
+        let (origin, asked) = serve_origin(&platform, delay).await;
         let folder = std::env::temp_dir().join(format!("wavetank-process-logs-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let own = folder.join("log");
@@ -52,7 +57,7 @@ impl Story {
             output.into(),
         );
         process.ready(&platform).await;
-        Self { platform, process, mesh, admin, folder }
+        Self { platform, process, mesh, admin, folder, asked }
     }
 
     /// Asks for `/FROM` and so on up to `/TO`, each on a connection of its own, so that both workers are asked.
@@ -129,8 +134,28 @@ async fn lines_of_all_workers_are_there_when_the_process_has_ended() {
 }
 
 #[tokio::test]
+async fn requests_that_end_with_the_process_have_their_lines() {
+    let mut story = Story::open_with("cut", None, Duration::from_secs(3600)).await;
+    let mut callers = Vec::new();
+    for number in 1..=16 {
+        let mut caller = Peer::connect(&story.platform, story.mesh).await.expect("a connection");
+        caller.send("GET", &format!("/{number}")).await.expect("sent");
+        callers.push(caller);
+    }
+    let asked = story.asked.clone();
+    until(&story.platform, "requests", async || (asked.load(Ordering::SeqCst) == callers.len()).then_some(())).await;
+    story.process.signal("TERM");
+    story.process.signal("INT");
+    story.process.ended(&story.platform).await;
+    let mut lines = story.lines("log");
+    lines.sort_by_key(|line| line.len());
+    assert_eq!(lines.len(), callers.len(), "{lines:?}");
+    assert!(lines.iter().all(|line| line.ends_with(" 0")), "{lines:?}");
+}
+
+#[tokio::test]
 async fn standard_output_is_a_log_like_any_other() {
-    let mut story = Story::open_with("stdout", Some("/dev/stdout")).await;
+    let mut story = Story::open_with("stdout", Some("/dev/stdout"), Duration::ZERO).await;
     story.ask(1, 10).await;
     story.process.signal("USR1");
     story.ask(11, 20).await;

@@ -29,6 +29,8 @@ impl Worker {
         let first = first.clone();
         let run = move || {
             runtime.block_on(async move { body(worker_platform(&first, index)).await });
+            // Its tasks end with the runtime, and what they say at their end is said before the worker has ended.
+            drop(runtime);
             drop(alive);
         };
         thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;

@@ -269,7 +269,7 @@ mod tests {
         let path: Arc<str> = format!("/proc/self/fd/{}", writer.as_raw_fd()).into();
         let worker = files.worker();
         let line = format!("{}\n", "x".repeat(1023));
-        let written = 2 * file::QUEUED_MAX * BUFFERED_MAX / line.len();
+        let written = 2 * file::QUEUED_MAX / line.len();
         for _ in 0..written {
             say(&worker, &path, &line);
         }

@@ -23,29 +23,35 @@ pub(crate) fn serve(arguments: &Serve) -> Result<(), Failure> {
     log(arguments);
     let bootstrap = start_up::bootstrap(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(run(arguments, bootstrap))
+    let logs = Arc::new(LogFiles::default());
+    let outcome = runtime.block_on(run(arguments, bootstrap, &logs));
+    // With the runtime end the requests that were cut off, which have lines as well.
+    drop(runtime);
+    logs.settle();
+    outcome
 }
 
 fn log(arguments: &Serve) {
-    let to_stderr =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&arguments.log)).with_writer(std::io::stderr);
+    let to_stderr = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&arguments.log))
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match arguments.log_format {
         LogForm::Text => to_stderr.init(),
         LogForm::Json => to_stderr.json().init(),
     }
 }
 
-async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
+async fn run(arguments: &Serve, bootstrap: Bootstrap, logs: &Arc<LogFiles>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let rotated = signal(SignalKind::user_defined1())?;
     let platform = wavetank_platform::linux::platform()?;
     let records = RecordFile::open(&platform, arguments.records.as_deref())?;
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let logs = Arc::new(LogFiles::default());
     let _flushing = logs.keep_flushing(&platform);
     let count = bootstrap.concurrency.map_or_else(cores, NonZeroUsize::get);
     let stats: Vec<Arc<WorkerStats>> = (0..count).map(|_| Arc::default()).collect();
-    let crew = Crew::start(&platform, &bootstrap, (&records, &logs), &stats)?;
+    let crew = Crew::start(&platform, &bootstrap, (&records, logs), &stats)?;
     let process = crew.first.process().clone();
     let view = Arc::new(View::new(process, &bootstrap, stats, logs.counts().clone(), platform.clock.clone()));
     let admin = Admin::start(&platform, &bootstrap.ports, &view);
@@ -60,25 +66,26 @@ async fn run(arguments: &Serve, bootstrap: Bootstrap) -> Result<(), Failure> {
     };
     view.drain();
     tracing::info!(time = ?bootstrap.drain, "draining");
+    let end = crew.end.clone();
     let mut draining = std::pin::pin!(crew.drain(bootstrap.drain_times()));
-    let mut drained = false;
-    while !(drained && told_to_end) {
+    let (mut over, mut at_once) = (false, false);
+    while !(over && told_to_end) {
         tokio::select! {
             biased;
-            () = &mut draining, if !drained => drained = true,
+            () = &mut draining, if !over => over = true,
             () = signals.next() => {
                 if told_to_end {
                     tracing::warn!("told to end a second time; ending at once");
-                    break;
+                    at_once = true;
+                    end.send_replace(End::Now);
                 }
                 told_to_end = true;
             }
         }
     }
     records.flush();
-    logs.settle();
     drop(admin);
-    tracing::info!(drained, "ended");
+    tracing::info!(drained = !at_once, "ended");
     Ok(())
 }
 
@@ -117,11 +124,19 @@ impl Signals {
     }
 }
 
+/// Whether workers are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Not,
+    InOrder,
+    Now,
+}
+
 /// All workers of the process.
 struct Crew {
     first: Proxy,
     others: Vec<Worker>,
-    drain: watch::Sender<bool>,
+    end: Arc<watch::Sender<End>>,
 }
 
 impl Crew {
@@ -134,18 +149,18 @@ impl Crew {
     ) -> Result<Self, Failure> {
         let [first, others @ ..] = stats else { return Err("no worker".into()) };
         let first = Proxy::start_first(platform.clone(), bootstrap.clone(), records.beside(first, logs))?;
-        let (drain, times) = (watch::Sender::new(false), bootstrap.drain_times());
+        let (end, times) = (Arc::new(watch::Sender::new(End::Not)), bootstrap.drain_times());
         let start = |(index, stats): (usize, &Arc<WorkerStats>)| {
             let (process, recorder) = (first.process().clone(), records.beside(stats, logs));
-            let mut draining = drain.subscribe();
+            let mut ending = end.subscribe();
             Worker::start(platform, index, move |platform| async move {
                 let proxy = Proxy::start_another(platform, &process, recorder);
-                drop(draining.wait_for(|draining| *draining).await);
-                proxy.drain(times).await;
+                drop(ending.wait_for(|end| *end != End::Not).await);
+                drain(&proxy, times, ending).await;
             })
         };
         let others = (1..).zip(others).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { first, others, drain })
+        Ok(Self { first, others, end })
     }
 
     /// Says once that the proxy serves; never returns.
@@ -157,12 +172,20 @@ impl Crew {
         std::future::pending().await
     }
 
-    /// Ends all in good order.
+    /// Ends all in good order, or as soon as that is wanted.
     async fn drain(self, times: DrainTimes) {
-        self.drain.send_replace(true);
-        self.first.drain(times).await;
+        self.end.send_replace(End::InOrder);
+        drain(&self.first, times, self.end.subscribe()).await;
         for worker in self.others {
             worker.ended().await;
         }
+    }
+}
+
+async fn drain(proxy: &Proxy, times: DrainTimes, mut ending: watch::Receiver<End>) {
+    tokio::select! {
+        biased;
+        _ = ending.wait_for(|end| *end == End::Now) => {}
+        () = proxy.drain(times) => {}
     }
 }

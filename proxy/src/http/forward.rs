@@ -251,6 +251,9 @@ impl Attempts<'_, '_> {
                 Verdict::Stands => return self.outcome(ended, number),
                 Verdict::Retry(after, held) => {
                     drop(ended);
+                    if let Some(replay) = &replay {
+                        replay.supersede();
+                    }
                     permit = Some(held);
                     let sleep = shared.platform.clock.sleep(after);
                     if let Err(expired) = self.watchdog.guard(pin!(sleep)).await {

@@ -143,6 +143,11 @@ impl Replay {
         RequestBody::Attempt { number: kept.attempt, replay: self.clone(), sent: 0 }
     }
 
+    /// Ends the attempt under way: what it would still send belongs to the next one.
+    pub(crate) fn supersede(&self) {
+        self.kept().attempt += 1;
+    }
+
     /// Whether all that was sent can be sent again.
     pub(crate) fn is_whole(&self) -> bool {
         !self.kept().overflowed

@@ -91,8 +91,9 @@ impl ResponseBody {
 /// A connection that has answered goes back to its pool, unless its request has no end yet: nobody waits
 /// for the rest of that.
 fn give_back(lease: &mut Lease, watchdog: &Watchdog) {
-    if watchdog.progress().receiving() != Receiving::Complete {
-        lease.abandon();
+    match watchdog.progress().receiving() {
+        Receiving::Complete => lease.send_whole(),
+        Receiving::Open | Receiving::Disconnected | Receiving::Malformed => lease.abandon(),
     }
 }
 

@@ -72,6 +72,7 @@ pub(crate) struct Lease {
     sender: Option<Sender>,
     beside: Option<Beside>,
     abandoned: bool,
+    request_whole: bool,
     unwanted: bool,
     connection: Arc<Connection>,
     pool: Arc<Pool>,
@@ -90,7 +91,16 @@ pub(crate) enum SendError {
 impl Lease {
     pub(super) fn new(sender: Sender, connection: Arc<Connection>, pool: Arc<Pool>) -> Self {
         connection.begin();
-        Self { sender: Some(sender), beside: None, abandoned: false, unwanted: false, connection, pool, _request: None }
+        Self {
+            sender: Some(sender),
+            beside: None,
+            abandoned: false,
+            request_whole: false,
+            unwanted: false,
+            connection,
+            pool,
+            _request: None,
+        }
     }
 
     /// Counts the request until the lease ends.
@@ -122,6 +132,11 @@ impl Lease {
     /// Ends an HTTP/1 connection, whose request will not be sent to its end, with the lease.
     pub(crate) fn abandon(&mut self) {
         self.abandoned = true;
+    }
+
+    /// All of the request has come, and its answer stands: what has not gone out yet still does.
+    pub(crate) fn send_whole(&mut self) {
+        self.request_whole = true;
     }
 
     /// Sends `request` and waits for the head of its response.
@@ -224,7 +239,7 @@ impl Lease {
 }
 
 impl Lease {
-    /// A request that has come whole goes out whole, though its response is over.
+    /// A request that has come whole goes out whole, though its response is over; for a while.
     fn send_out(&self, duplex: Duplex) {
         let platform = &self.pool.connector().platform;
         let (clock, connection, pool) = (platform.clock.clone(), self.connection.clone(), self.pool.clone());
@@ -256,7 +271,7 @@ impl Drop for Lease {
             (Some(Sender::Http1(channel)), _) => Some(channel),
             (None, Some(Beside::Http1(duplex))) => match duplex.into_channel() {
                 Ok(channel) => Some(channel),
-                Err(duplex) if duplex.is_end_stream() && !self.abandoned => return self.send_out(duplex),
+                Err(duplex) if self.request_whole && duplex.is_end_stream() => return self.send_out(duplex),
                 Err(_broken_off) => None,
             },
             (None, _) => None,

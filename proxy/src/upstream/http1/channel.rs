@@ -1,6 +1,7 @@
 //! A connection that speaks HTTP/1.1, and the exchange under way on it. Whoever waits for the head of the response
 //! sends the request meanwhile.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -22,7 +23,7 @@ use crate::upstream::meter::Metered;
 pub(crate) struct Channel {
     io: Io,
     exchange: Option<Exchange>,
-    /// It was found closed.
+    /// It was found closed, or said something unasked.
     is_closed: bool,
 }
 
@@ -42,6 +43,8 @@ struct Exchange {
     /// Bytes of the head that were looked through.
     seen: usize,
     broken: bool,
+    /// Sending failed in a way that makes an end of the response no end: the system tells of a reset once.
+    cut: bool,
 }
 
 /// Why there is no response.
@@ -87,6 +90,7 @@ impl Channel {
             decoder: None,
             seen: 0,
             broken: false,
+            cut: false,
         });
     }
 
@@ -250,7 +254,7 @@ impl Exchange {
                 Poll::Ready(Err(_)) => return Poll::Ready(Some(Err(BrokenOff))),
                 Poll::Ready(Ok(0)) => {
                     self.keep_alive = false;
-                    if decoder.close().is_err() {
+                    if self.cut || decoder.close().is_err() {
                         return Poll::Ready(Some(Err(BrokenOff)));
                     }
                 }
@@ -273,7 +277,9 @@ impl Exchange {
             }
             match io.poll_write(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => {
+                Poll::Ready(Err(error)) => {
+                    // A broken pipe had an end before it.
+                    self.cut = error.kind() != io::ErrorKind::BrokenPipe;
                     self.sending = false;
                     self.body_open = false;
                     self.keep_alive = false;

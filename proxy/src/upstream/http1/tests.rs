@@ -35,11 +35,13 @@ struct Script {
     bytes: Vec<u8>,
     piece: usize,
     begun: bool,
+    /// What writing fails with.
+    fails: Option<io::ErrorKind>,
 }
 
 impl Script {
     fn new(bytes: &[u8], piece: usize) -> Self {
-        Self { bytes: bytes.to_vec(), piece, begun: false }
+        Self { bytes: bytes.to_vec(), piece, begun: false, fails: None }
     }
 }
 
@@ -58,7 +60,7 @@ impl AsyncRead for Script {
 impl AsyncWrite for Script {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.begun = true;
-        Poll::Ready(Ok(buf.len()))
+        Poll::Ready(self.fails.map_or(Ok(buf.len()), |kind| Err(kind.into())))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -91,8 +93,12 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn by_ours(bytes: &[u8], piece: usize, method: &Method) -> Answer {
+    of(Script::new(bytes, piece), method)
+}
+
+fn of(script: Script, method: &Method) -> Answer {
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    let stream = Stream::new(Script::new(bytes, piece), address, address, None);
+    let stream = Stream::new(script, address, address, None);
     let mut channel = Channel::new(Metered::new(stream, Arc::new(Meter::default())));
     let target = Target { authority: "a.test".into(), path_and_query: "/".into() };
     channel.begin(Request::new(method, &target, &HeaderList::new(), RequestBody::Empty, false, None));
@@ -262,4 +268,16 @@ fn what_is_taken_for_an_answer_does_not_depend_on_how_its_bytes_come() {
         }
         Ok(())
     });
+}
+
+/// The system tells of a reset once; who is told as it writes reads an end after it.
+#[test]
+fn an_answer_without_a_length_that_a_reset_cuts_is_not_whole() {
+    for (kind, whole) in [(io::ErrorKind::ConnectionReset, false), (io::ErrorKind::BrokenPipe, true)] {
+        let script = |bytes: &[u8]| Script { fails: Some(kind), ..Script::new(bytes, usize::MAX) };
+        let to_the_end = of(script(b"HTTP/1.1 200 OK\r\n\r\nhalf"), &Method::GET);
+        assert!(matches!(to_the_end, Answer::Some { whole: own, .. } if own == whole), "{kind}: {to_the_end:?}");
+        let of_a_length = of(script(b"HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno"), &Method::GET);
+        assert!(matches!(of_a_length, Answer::Some { whole: true, .. }), "{kind}: {of_a_length:?}");
+    }
 }

@@ -251,10 +251,10 @@ impl Attempts<'_, '_> {
                 Verdict::Stands => return self.outcome(ended, number),
                 Verdict::Retry(after, held) => {
                     drop(ended);
+                    permit = Some(held);
                     if let Some(replay) = &replay {
                         replay.supersede();
                     }
-                    permit = Some(held);
                     let sleep = shared.platform.clock.sleep(after);
                     if let Err(expired) = self.watchdog.guard(pin!(sleep)).await {
                         return Outcome::Failed(expired.failure(self.watchdog.progress()));

@@ -22,6 +22,7 @@ use wavetank_platform::Stream;
 
 use super::channel::{Channel, Failed};
 use super::request::Request;
+use super::response::HEAD_MAX;
 use crate::http::headers::HeaderList;
 use crate::http::headers::upstream::Target;
 use crate::http::request_body::RequestBody;
@@ -279,5 +280,25 @@ fn an_answer_without_a_length_that_a_reset_cuts_is_not_whole() {
         assert!(matches!(to_the_end, Answer::Some { whole: own, .. } if own == whole), "{kind}: {to_the_end:?}");
         let of_a_length = of(script(b"HTTP/1.1 413 No\r\ncontent-length: 2\r\n\r\nno"), &Method::GET);
         assert!(matches!(of_a_length, Answer::Some { whole: true, .. }), "{kind}: {of_a_length:?}");
+    }
+}
+
+#[test]
+fn empty_lines_before_an_answer_are_passed_over() {
+    for piece in [1, 2, 3, usize::MAX] {
+        let script = Script::new(b"\r\n\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", piece);
+        let answer = of(script, &Method::GET);
+        assert!(matches!(&answer, Answer::Some { body, whole: true, .. } if body == b"ok"), "{piece}: {answer:?}");
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_is_none_however_it_comes() {
+    for (length, taken) in [(HEAD_MAX - 100, true), (HEAD_MAX, false)] {
+        let bytes = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "a".repeat(length));
+        for piece in [1000, usize::MAX] {
+            let answer = by_ours(bytes.as_bytes(), piece, &Method::GET);
+            assert_eq!(matches!(answer, Answer::Some { whole: true, .. }), taken, "{length} by {piece}");
+        }
     }
 }

@@ -88,12 +88,11 @@ impl ResponseBody {
     }
 }
 
-/// A connection that has answered goes back to its pool, unless its request has no end yet: nobody waits
-/// for the rest of that.
+/// A connection that has answered goes back to its pool when its request is out, unless that has no end yet: nobody
+/// waits for the rest of it.
 fn give_back(lease: &mut Lease, watchdog: &Watchdog) {
-    match watchdog.progress().receiving() {
-        Receiving::Complete => lease.send_whole(),
-        Receiving::Open | Receiving::Disconnected | Receiving::Malformed => lease.abandon(),
+    if watchdog.progress().receiving() == Receiving::Complete {
+        lease.send_whole();
     }
 }
 

@@ -71,7 +71,6 @@ enum Beside {
 pub(crate) struct Lease {
     sender: Option<Sender>,
     beside: Option<Beside>,
-    abandoned: bool,
     request_whole: bool,
     unwanted: bool,
     connection: Arc<Connection>,
@@ -94,7 +93,6 @@ impl Lease {
         Self {
             sender: Some(sender),
             beside: None,
-            abandoned: false,
             request_whole: false,
             unwanted: false,
             connection,
@@ -127,11 +125,6 @@ impl Lease {
     /// Whether the connection speaks HTTP/2.
     pub(crate) fn is_http2(&self) -> bool {
         matches!(self.sender, Some(Sender::Http2(_)))
-    }
-
-    /// Ends an HTTP/1 connection, whose request will not be sent to its end, with the lease.
-    pub(crate) fn abandon(&mut self) {
-        self.abandoned = true;
     }
 
     /// All of the request has come, and its answer stands: what has not gone out yet still does.
@@ -276,7 +269,7 @@ impl Drop for Lease {
             },
             (None, _) => None,
         };
-        hand_back(&self.pool, &self.connection, channel.filter(|_| !self.abandoned));
+        hand_back(&self.pool, &self.connection, channel);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sets of characters that parts of a message may have, each a table that answers with one look.
 
 /// A set of bytes.
-pub(super) struct Characters([bool; 256]);
+pub(crate) struct Characters([bool; 256]);
 
 impl Characters {
     /// ASCII letters and digits, and `others`.
@@ -21,7 +21,7 @@ impl Characters {
     }
 
     /// Whether `byte` is one of them.
-    pub(super) fn has(&self, byte: u8) -> bool {
+    pub(crate) fn has(&self, byte: u8) -> bool {
         self.0[usize::from(byte)]
     }
 }
@@ -32,5 +32,7 @@ pub(super) static TOKEN: Characters = Characters::alphanumeric_and(b"!#$%&'*+-.^
 pub(super) static NAME: Characters = Characters::alphanumeric_and(b"-._~!$&'()*+,;=");
 /// The same and `:`, as in an address of a later version (RFC 3986, section 3.2.2).
 pub(super) static LITERAL: Characters = Characters::alphanumeric_and(b"-._~!$&'()*+,;=:");
+/// What may stand anywhere in a path or a query (RFC 3986, sections 3.3 and 3.4).
+pub(crate) static TARGET: Characters = Characters::alphanumeric_and(b"/-._~%!$&'()*+,;=:@?");
 /// What may stand anywhere in an authority (RFC 3986, section 3.2).
 pub(super) static AUTHORITY: Characters = Characters::alphanumeric_and(b"-._~%!$&'()*+,;=:@[]");

@@ -3,7 +3,7 @@
 
 use http::header::{CONNECTION, COOKIE, EXPECT, HOST, UPGRADE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Uri, Version};
+use http::{HeaderValue, Method, Uri, Version};
 
 use super::characters::AUTHORITY;
 use super::headers::HeaderList;
@@ -63,7 +63,7 @@ impl Intake {
         let headers = HeaderList::from(parts.headers);
         let (host, host_missing) = host(&parts.uri, &headers);
         let received_path = parts.uri.path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
-        let closes = says(&headers, &CONNECTION, "close") || says(&headers, &PROXY_CONNECTION, "close");
+        let closes = headers.has_token(&CONNECTION, "close") || headers.has_token(&PROXY_CONNECTION, "close");
         let form = Form {
             head: parts.method == Method::HEAD,
             grpc: is_grpc(&headers),
@@ -149,7 +149,7 @@ impl Intake {
     /// The protocol asked for. `h2c` is passed over, as Envoy does.
     fn wanted_upgrade(&self) -> Option<String> {
         let wanted = self.headers.get(&UPGRADE)?.to_str().ok()?.trim().to_ascii_lowercase();
-        (says(&self.headers, &CONNECTION, "upgrade") && wanted != "h2c").then_some(wanted)
+        (self.headers.has_token(&CONNECTION, "upgrade") && wanted != "h2c").then_some(wanted)
     }
 }
 
@@ -164,12 +164,6 @@ fn host(target: &Uri, headers: &HeaderList) -> (String, bool) {
     let mut hosts = headers.get_all(&HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     let Some(first) = hosts.next() else { return (String::new(), true) };
     (hosts.fold(first.into_owned(), |joined, host| joined + "," + &host), false)
-}
-
-/// Whether the header `name`, a list, has this token.
-fn says(headers: &HeaderList, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
 /// HTTP/2 callers may send each cookie by itself (RFC 9113, section 8.2.3); further on they are one header.

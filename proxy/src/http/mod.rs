@@ -21,7 +21,7 @@
 
 mod attempt;
 mod caller;
-mod characters;
+pub(crate) mod characters;
 mod codec_error;
 pub(crate) mod consent;
 mod exchange;

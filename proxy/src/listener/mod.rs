@@ -15,4 +15,4 @@ mod connection;
 pub(crate) mod connections;
 pub(crate) mod inspect;
 pub(crate) mod manager;
-mod peeked;
+pub(crate) mod peeked;

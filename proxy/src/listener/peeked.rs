@@ -21,6 +21,11 @@ impl Peeked {
         Self { first: BytesMut::new(), stream }
     }
 
+    /// `first` were taken from `stream` and belong to whoever reads next.
+    pub(crate) fn after(first: BytesMut, stream: Stream) -> Self {
+        Self { first, stream }
+    }
+
     /// The bytes looked at so far.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.first

@@ -11,7 +11,7 @@ use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use tokio::io::{AsyncRead, AsyncWrite};
+use wavetank_platform::Stream;
 
 use super::connect::Link;
 use super::connection::Connection;
@@ -223,7 +223,7 @@ impl Lease {
     }
 
     /// The stream of a connection that has changed its protocol; the connection counts until the lease ends.
-    pub(crate) fn take_stream(&mut self) -> Option<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
+    pub(crate) fn take_stream(&mut self) -> Option<Stream> {
         match self.sender.take()? {
             Sender::Http1(channel) => Some(channel.into_stream()),
             Sender::Http2(_) => None,

@@ -62,6 +62,11 @@ impl<S> Metered<S> {
         Self { stream, meter }
     }
 
+    /// The stream, whose bytes are counted no more.
+    pub(crate) fn into_inner(self) -> S {
+        self.stream
+    }
+
     fn note_write(&self, outcome: &Poll<io::Result<usize>>) {
         match outcome {
             Poll::Ready(Ok(count)) => {

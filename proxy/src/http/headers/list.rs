@@ -41,6 +41,17 @@ impl HeaderList {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value)
     }
 
+    /// What `name`, a list, names: the parts of all its values, without blanks around them.
+    pub fn tokens<'a, 'n>(&'a self, name: &'n HeaderName) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        let values = self.get_all(name).filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(str::trim)
+    }
+
+    /// Whether `name`, a list, names `token`, in letters of either case.
+    pub fn has_token(&self, name: &HeaderName, token: &str) -> bool {
+        self.tokens(name).any(|part| part.eq_ignore_ascii_case(token))
+    }
+
     /// Whether `name` has a value.
     pub fn contains_key(&self, name: &HeaderName) -> bool {
         self.0.iter().any(|(other, _)| other == name)

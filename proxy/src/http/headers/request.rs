@@ -78,10 +78,8 @@ pub fn prepare_request(
 /// is kept.
 pub fn remove_hop_by_hop(headers: &mut HeaderList, keep_upgrade: bool) {
     let named: Vec<HeaderName> = headers
-        .get_all(&CONNECTION)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|token| HeaderName::try_from(token.trim()).ok())
+        .tokens(&CONNECTION)
+        .filter_map(|token| HeaderName::try_from(token).ok())
         .filter(|name| !(keep_upgrade && *name == UPGRADE))
         .collect();
     let trailers = headers.get(&TE).is_some_and(|te| {

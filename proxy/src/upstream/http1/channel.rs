@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite};
 use wavetank_platform::Stream;
 
 use super::decoder::{Decoder, Piece};
@@ -181,8 +180,8 @@ impl Channel {
     }
 
     /// The connection as a stream, with what was read beyond the response's head.
-    pub(crate) fn into_stream(self) -> impl AsyncRead + AsyncWrite + Send + Unpin {
-        self.io
+    pub(crate) fn into_stream(self) -> Stream {
+        self.io.into_stream()
     }
 }
 

@@ -9,6 +9,7 @@ use hyper::body::Body;
 
 use super::encoder::Encoder;
 use super::response;
+use crate::http::characters::TARGET;
 use crate::http::consent::Consent;
 use crate::http::headers::HeaderList;
 use crate::http::headers::list::text;
@@ -55,12 +56,10 @@ impl Request {
         write_host(&mut head, &target.authority);
         head.extend_from_slice(b"\r\n");
         let framing = Framing::of(method, headers, &body, upgrade);
-        let mut is_last = false;
         for (name, value) in headers.iter() {
             match *name {
                 TRANSFER_ENCODING => continue,
                 CONTENT_LENGTH if framing.replaces_length() => continue,
-                CONNECTION => is_last |= response::has_token(value, "close"),
                 _ => {}
             }
             write_header(&mut head, name.as_str(), value.as_bytes());
@@ -77,6 +76,7 @@ impl Request {
             Framing::Said(length) | Framing::Length(length) => Encoder::length(length),
             Framing::Chunked => Encoder::chunked(announced(headers)),
         };
+        let is_last = headers.has_token(&CONNECTION, "close");
         Self { head, encoder, body, is_head: *method == Method::HEAD, is_last, consent }
     }
 }
@@ -126,8 +126,7 @@ impl Framing {
 
 /// The names in `trailer`: no other trailers are sent.
 fn announced(headers: &HeaderList) -> Vec<HeaderName> {
-    let values = headers.get_all(&TRAILER).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).filter_map(|name| HeaderName::try_from(name.trim()).ok()).collect()
+    headers.tokens(&TRAILER).filter_map(|name| HeaderName::try_from(name).ok()).collect()
 }
 
 fn write_header(head: &mut Vec<u8>, name: &str, value: &[u8]) {
@@ -139,8 +138,7 @@ fn write_header(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// A path out of a rewrite may be none; that becomes `/`.
 fn write_target(head: &mut Vec<u8>, target: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@?".contains(&byte);
-    if target.starts_with('/') && target.bytes().all(plain) {
+    if target.starts_with('/') && target.bytes().all(|byte| TARGET.has(byte)) {
         return head.extend_from_slice(target.as_bytes());
     }
     let path = PathAndQuery::try_from(target).unwrap_or(PathAndQuery::from_static("/"));

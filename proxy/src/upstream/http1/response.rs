@@ -121,19 +121,7 @@ fn digits(text: &str) -> Result<u64, Malformed> {
 
 /// RFC 9112, section 9.3. Any `close` counts.
 fn stays_open(headers: &HeaderList, http11: bool) -> bool {
-    let mut stays = http11;
-    for value in headers.get_all(&CONNECTION) {
-        if has_token(value, "close") {
-            return false;
-        }
-        stays |= has_token(value, "keep-alive");
-    }
-    stays
-}
-
-/// Whether `value`, a list, has this token.
-pub(super) fn has_token(value: &HeaderValue, token: &str) -> bool {
-    value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+    !headers.has_token(&CONNECTION, "close") && (http11 || headers.has_token(&CONNECTION, "keep-alive"))
 }
 
 #[cfg(test)]

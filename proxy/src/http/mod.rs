@@ -24,6 +24,8 @@ mod caller;
 pub(crate) mod characters;
 mod codec_error;
 pub(crate) mod consent;
+#[cfg(test)]
+pub(crate) mod damaged;
 mod exchange;
 mod forward;
 mod gate;

@@ -17,12 +17,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::{Body, Followed};
 use super::head::{self, Limits, Verdict};
 use super::walk::{Then, Walk};
+use crate::http::damaged::{self, Framing, damaged, framing, lines};
 
 const LIMITS: Limits = Limits { bytes_max: 4000, headers_max: 20 };
 
@@ -160,75 +160,23 @@ const LINES: [&str; 18] = [
     "upgrade: h2c\r\n",
 ];
 
-#[derive(Debug, Clone)]
-enum Framing {
-    None,
-    Length(usize),
-    Chunks(Vec<usize>, bool),
-}
-
 fn request(number: usize, framing: &Framing, lines: &[usize]) -> String {
-    let mut text = format!("POST /{number} HTTP/1.1\r\nhost: a.test\r\n");
-    lines.iter().for_each(|line| text += LINES[*line]);
+    let mut head = format!("POST /{number} HTTP/1.1\r\nhost: a.test\r\n");
+    lines.iter().for_each(|line| head += LINES[*line]);
     // A body that would be a request to whoever takes it for one.
-    let data = |count: usize| "GET /smuggled HTTP/1.1\r\nhost: a.test\r\n\r\n".chars().cycle().take(count).collect();
-    match framing {
-        Framing::None => text + "\r\n",
-        Framing::Length(count) => {
-            let data: String = data(*count);
-            format!("{text}content-length: {count}\r\n\r\n{data}")
-        }
-        Framing::Chunks(sizes, extra) => {
-            text += "transfer-encoding: chunked\r\n\r\n";
-            for size in sizes {
-                let data: String = data(*size);
-                text += &format!("{size:x}{}\r\n{data}\r\n", if *extra { ";a=\"b\"" } else { "" });
-            }
-            text + if *extra { "0\r\nx-t: 1\r\n\r\n" } else { "0\r\n\r\n" }
-        }
-    }
+    damaged::message(head, framing, "GET /smuggled HTTP/1.1\r\nhost: a.test\r\n\r\n")
 }
 
-fn framing() -> impl Strategy<Value = Framing> {
-    prop_oneof![
-        Just(Framing::None),
-        (0usize..60).prop_map(Framing::Length),
-        (vec(1usize..50, 0..4), any::<bool>()).prop_map(|(sizes, extra)| Framing::Chunks(sizes, extra)),
-    ]
-}
-
-/// A stream of requests; most have no line that is not theirs, and most are not damaged.
+/// A stream of requests.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let lines = prop_oneof![4 => Just(Vec::new()), 1 => vec(0..LINES.len(), 1..3)];
-    let requests = vec((framing(), lines), 1..5);
-    let damage = vec((any::<prop::sample::Index>(), 0usize..4, 0usize..DAMAGE.len()), 0..3);
-    (requests, damage).prop_map(|(requests, damage)| {
-        let mut bytes: Vec<u8> = requests
-            .iter()
-            .enumerate()
-            .flat_map(|(number, (framing, lines))| request(number, framing, lines).into_bytes())
-            .collect();
-        for (at, how, with) in damage {
-            let at = at.index(bytes.len());
-            match how {
-                0 => bytes[at] = DAMAGE[with],
-                1 => bytes.insert(at, DAMAGE[with]),
-                2 if bytes.len() > 1 => {
-                    bytes.remove(at);
-                }
-                _ => bytes.truncate(at.max(1)),
-            }
-        }
-        bytes
-    })
+    damaged(vec((framing(), lines(LINES.len())), 1..5).prop_map(|requests| {
+        let requests = requests.iter().enumerate();
+        requests.flat_map(|(number, (framing, lines))| request(number, framing, lines).into_bytes()).collect()
+    }))
 }
-
-const DAMAGE: &[u8] = b"\r\n \t:;,0f\0\x0b-x#\x80";
 
 fn check(property: impl Fn(Vec<u8>) -> Result<(), TestCaseError>) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    runner.run(&stream(), property).unwrap();
+    damaged::check(CASES, &stream(), property);
 }
 
 #[test]
@@ -254,10 +202,7 @@ fn hyper_reads_the_messages_that_the_gate_let_pass_and_no_others() {
 
 #[test]
 fn well_formed_requests_all_pass() {
-    let strategy = vec(framing(), 1..6);
-    let config = Config { cases: CASES / 4, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let outcome = runner.run(&strategy, |framings| {
+    damaged::check(CASES / 4, &vec(framing(), 1..6), |framings| {
         let requests = framings.iter().enumerate().map(|(number, framing)| request(number, framing, &[]));
         let bytes = requests.collect::<String>().into_bytes();
         let (messages, pass) = messages(&bytes);
@@ -265,7 +210,6 @@ fn well_formed_requests_all_pass() {
         prop_assert!(by_hyper(&bytes).iter().filter(|(_, length)| length.is_some()).count() == framings.len());
         Ok(())
     });
-    outcome.unwrap();
 }
 
 /// Shows `held` to `walk` until it wants more bytes; how many pass, and whether no more can.

@@ -16,13 +16,13 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wavetank_platform::Stream;
 
 use super::channel::{Channel, Failed};
 use super::request::Request;
 use super::response::HEAD_MAX;
+use crate::http::damaged::{self, Framing, damaged, framing, lines};
 use crate::http::headers::HeaderList;
 use crate::http::headers::upstream::Target;
 use crate::http::request_body::RequestBody;
@@ -181,68 +181,22 @@ const LINES: [&str; 16] = [
     "connection: close\r\n",
 ];
 
-#[derive(Debug, Clone)]
-enum Framing {
-    None,
-    Length(usize),
-    Chunks(Vec<usize>, bool),
-}
-
 fn response((status, framing, lines): &(usize, Framing, Vec<usize>)) -> String {
-    let mut text = STATUSES[*status].to_owned();
-    lines.iter().for_each(|line| text += LINES[*line]);
+    let mut head = STATUSES[*status].to_owned();
+    lines.iter().for_each(|line| head += LINES[*line]);
     // A body that would be an answer to whoever takes it for one.
-    let data = |count: usize| "HTTP/1.1 200 Smuggled\r\ncontent-length: 0\r\n\r\n".chars().cycle().take(count);
-    match framing {
-        Framing::None => text + "\r\n",
-        Framing::Length(count) => {
-            format!("{text}content-length: {count}\r\n\r\n{}", data(*count).collect::<String>())
-        }
-        Framing::Chunks(sizes, extra) => {
-            text += "transfer-encoding: chunked\r\n\r\n";
-            for size in sizes {
-                let extension = if *extra { ";a=\"b\"" } else { "" };
-                text += &format!("{size:x}{extension}\r\n{}\r\n", data(*size).collect::<String>());
-            }
-            text + if *extra { "0\r\nx-t: 1\r\n\r\n" } else { "0\r\n\r\n" }
-        }
-    }
+    damaged::message(head, framing, "HTTP/1.1 200 Smuggled\r\ncontent-length: 0\r\n\r\n")
 }
 
-const DAMAGE: &[u8] = b"\r\n \t:;,0f\0\x0b-x#\x80";
-
-/// What an endpoint sends: most has no line that does not belong there, and most is not damaged.
+/// What an endpoint sends.
 fn sent() -> impl Strategy<Value = Vec<u8>> {
-    let framing = prop_oneof![
-        Just(Framing::None),
-        (0usize..60).prop_map(Framing::Length),
-        (vec(1usize..50, 0..4), any::<bool>()).prop_map(|(sizes, extra)| Framing::Chunks(sizes, extra)),
-    ];
-    let lines = prop_oneof![3 => Just(Vec::new()), 1 => vec(0..LINES.len(), 1..3)];
-    let responses = vec((0..STATUSES.len(), framing, lines), 1..4);
-    let damage = vec((any::<prop::sample::Index>(), 0usize..4, 0usize..DAMAGE.len()), 0..3);
-    (responses, damage).prop_map(|(responses, damage)| {
-        let mut bytes = responses.iter().map(response).collect::<String>().into_bytes();
-        for (at, how, with) in damage {
-            let at = at.index(bytes.len());
-            match how {
-                0 => bytes[at] = DAMAGE[with],
-                1 => bytes.insert(at, DAMAGE[with]),
-                2 if bytes.len() > 1 => {
-                    bytes.remove(at);
-                }
-                _ => bytes.truncate(at.max(1)),
-            }
-        }
-        bytes
-    })
+    let responses = vec((0..STATUSES.len(), framing(), lines(LINES.len())), 1..4);
+    damaged(responses.prop_map(|responses| responses.iter().map(response).collect::<String>().into_bytes()))
 }
 
 fn check(property: impl Fn(Vec<u8>, Method) -> Result<(), TestCaseError>) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let method = prop_oneof![4 => Just(Method::GET), 1 => Just(Method::HEAD)];
-    runner.run(&(sent(), method), |(bytes, method)| property(bytes, method)).unwrap();
+    damaged::check(CASES, &(sent(), method), |(bytes, method)| property(bytes, method));
 }
 
 #[test]

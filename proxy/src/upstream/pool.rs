@@ -71,7 +71,8 @@ pub(crate) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    /// HTTP/1: free connections, the one used last at the end. HTTP/2: all that take requests.
+    /// HTTP/1: free connections, the one used last at the end; each holds its own channel. HTTP/2: all that take
+    /// requests, with hyper's handle.
     ready: Vec<(Option<SendRequest<RequestBody>>, Arc<Connection>)>,
     waiting: VecDeque<oneshot::Sender<Result<Lease, Reset>>>,
     connecting: usize,
